@@ -1,0 +1,125 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { Agent, request as httpRequest } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Readable } from "node:stream";
+import { messageOf, systemCode } from "../runner/errors.ts";
+
+export interface HttpRequest {
+  /** `GET` when absent. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  /** Until the whole answer is there; 30 s when absent. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** A Unix socket or named pipe to use instead of the URL's host. */
+  readonly socketPath?: string;
+  /** More than this many bytes of answer is an error; 64 MiB when absent. */
+  readonly maxBytes?: number;
+  /** PEM: client certificate, key and CA for a TLS engine socket. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  text(): string;
+  /** Throws a SyntaxError when the body is no JSON. */
+  json(): unknown;
+}
+
+export interface HttpStream {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Readable;
+}
+
+export interface Http {
+  /** Any status resolves; only a transport fault or the time limit rejects, with an `HttpFault`. Redirects are not followed. */
+  request(url: string, options?: HttpRequest): Promise<HttpResponse>;
+  /** Resolves with the head; `timeoutMs` is the longest silence then. */
+  stream(url: string, options?: HttpRequest): Promise<HttpStream>;
+}
+
+/** A request that got no (whole) answer. The message names method, origin and path, never query or headers. */
+export class HttpFault extends Error {
+  /** Node's code (`ECONNREFUSED`, `CERT_HAS_EXPIRED`), `TIMEOUT`, `TOO_LARGE` or `UNKNOWN`. */
+  readonly code: string;
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "HttpFault";
+    this.code = code;
+  }
+}
+
+// Node's own `fetch` costs about 30 ms on first use; the start of a backend is measured in such amounts.
+const agent = new Agent({ keepAlive: true });
+const secureAgent = new HttpsAgent({ keepAlive: true });
+
+function describe(url: URL, options: HttpRequest): string {
+  const where = options.socketPath === undefined ? url.origin : options.socketPath;
+  return `${options.method ?? "GET"} ${where}${url.pathname}`;
+}
+
+function open(target: string, options: HttpRequest): Promise<HttpStream> {
+  const url = new URL(target);
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      if (options.signal?.aborted === true) return reject(options.signal.reason);
+      if (error instanceof HttpFault) return reject(error);
+      reject(
+        new HttpFault(systemCode(error) ?? "UNKNOWN", `${describe(url, options)}: ${messageOf(error)}`, { cause: error }),
+      );
+    };
+    const common = {
+      method: options.method ?? "GET",
+      headers: { ...options.headers, ...(options.body === undefined ? {} : { "content-length": String(Buffer.byteLength(options.body)) }) },
+      timeout: timeoutMs,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.socketPath === undefined ? {} : { socketPath: options.socketPath }),
+    };
+    const request =
+      url.protocol === "https:"
+        ? httpsRequest(url, { ...common, ...options.tls, agent: options.tls === undefined ? secureAgent : new HttpsAgent(options.tls) })
+        : httpRequest(url, { ...common, agent });
+    request.on("timeout", () => {
+      request.destroy(new HttpFault("TIMEOUT", `${describe(url, options)}: no answer within ${timeoutMs / 1000} s`));
+    });
+    request.on("error", fail);
+    request.on("response", (response) => {
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response });
+    });
+    request.end(options.body);
+  });
+}
+
+export const systemHttp: Http = {
+  async request(url, options = {}) {
+    const timeoutMs = options.timeoutMs ?? 30_000;
+    const name = describe(new URL(url), options);
+    const limit = AbortSignal.timeout(timeoutMs);
+    const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
+    const late = (): HttpFault => new HttpFault("TIMEOUT", `${name}: no whole answer within ${timeoutMs / 1000} s`);
+    try {
+      const { status, headers, body } = await open(url, { ...options, signal });
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const most = options.maxBytes ?? 64 * 1024 * 1024;
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes > most) throw new HttpFault("TOO_LARGE", `${name}: the answer is larger than ${most} bytes`);
+        chunks.push(chunk);
+      }
+      const whole = Buffer.concat(chunks);
+      return { status, headers, body: whole, text: () => whole.toString("utf8"), json: () => JSON.parse(whole.toString("utf8")) as unknown };
+    } catch (error) {
+      if (options.signal?.aborted === true) throw options.signal.reason;
+      if (limit.aborted) throw late();
+      if (error instanceof HttpFault) throw error;
+      throw new HttpFault(systemCode(error) ?? "UNKNOWN", `${name}: ${messageOf(error)}`, { cause: error });
+    }
+  },
+  stream: (url, options = {}) => open(url, options),
+};
