@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
-import { StringDecoder } from "node:string_decoder";
+import { constants } from "node:os";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 
 export interface ExecOptions {
   readonly cwd?: string;
@@ -11,7 +13,6 @@ export interface ExecOptions {
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
   /** The child is killed after that time; `timedOut` is then true. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface ExecResult {
@@ -26,3 +27,48 @@ export interface Exec {
   /** Resolves whatever the exit code is; rejects only when the program cannot be started. */
   run(command: string, args: readonly string[], options?: ExecOptions): Promise<ExecResult>;
 }
+
+function collect(stream: Readable, onLine: ((line: string) => void) | undefined): { text(): string } {
+  const lines: string[] = [];
+  createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {
+    lines.push(line);
+    onLine?.(line);
+  });
+  return { text: () => lines.join("\n") };
+}
+
+export const systemExec: Exec = {
+  run: (command, args, options = {}) =>
+    new Promise((resolve, reject) => {
+      const child = spawn(command, args, {
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        env: options.env === undefined ? process.env : { ...options.env },
+        stdio: ["pipe", "pipe", "pipe"],
+        windowsHide: true,
+      });
+      let timedOut = false;
+      const timer =
+        options.timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              timedOut = true;
+              child.kill("SIGKILL");
+            }, options.timeoutMs);
+      const { onLine } = options;
+      const stdout = collect(child.stdout, onLine === undefined ? undefined : (line) => onLine(line, "stdout"));
+      const stderr = collect(child.stderr, onLine === undefined ? undefined : (line) => onLine(line, "stderr"));
+      child.stdin.on("error", () => {
+        // The child ended without reading its input; its exit code tells the rest.
+      });
+      child.stdin.end(options.input ?? "");
+      child.on("error", (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
+      child.on("close", (code, signal) => {
+        clearTimeout(timer);
+        const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+        resolve({ exitCode, stdout: stdout.text(), stderr: stderr.text(), timedOut });
+      });
+    }),
+};

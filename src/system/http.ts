@@ -70,19 +70,28 @@ function open(target: string, options: HttpRequest): Promise<HttpStream> {
       if (options.signal?.aborted === true) return reject(options.signal.reason);
       if (error instanceof HttpFault) return reject(error);
       reject(
-        new HttpFault(systemCode(error) ?? "UNKNOWN", `${describe(url, options)}: ${messageOf(error)}`, { cause: error }),
+        new HttpFault(systemCode(error) ?? "UNKNOWN", `${describe(url, options)}: ${messageOf(error)}`, {
+          cause: error,
+        }),
       );
     };
     const common = {
       method: options.method ?? "GET",
-      headers: { ...options.headers, ...(options.body === undefined ? {} : { "content-length": String(Buffer.byteLength(options.body)) }) },
+      headers: {
+        ...options.headers,
+        ...(options.body === undefined ? {} : { "content-length": String(Buffer.byteLength(options.body)) }),
+      },
       timeout: timeoutMs,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.socketPath === undefined ? {} : { socketPath: options.socketPath }),
     };
     const request =
       url.protocol === "https:"
-        ? httpsRequest(url, { ...common, ...options.tls, agent: options.tls === undefined ? secureAgent : new HttpsAgent(options.tls) })
+        ? httpsRequest(url, {
+            ...common,
+            ...options.tls,
+            agent: options.tls === undefined ? secureAgent : new HttpsAgent(options.tls),
+          })
         : httpRequest(url, { ...common, agent });
     request.on("timeout", () => {
       request.destroy(new HttpFault("TIMEOUT", `${describe(url, options)}: no answer within ${timeoutMs / 1000} s`));
@@ -113,7 +122,13 @@ export const systemHttp: Http = {
         chunks.push(chunk);
       }
       const whole = Buffer.concat(chunks);
-      return { status, headers, body: whole, text: () => whole.toString("utf8"), json: () => JSON.parse(whole.toString("utf8")) as unknown };
+      return {
+        status,
+        headers,
+        body: whole,
+        text: () => whole.toString("utf8"),
+        json: () => JSON.parse(whole.toString("utf8")) as unknown,
+      };
     } catch (error) {
       if (options.signal?.aborted === true) throw options.signal.reason;
       if (limit.aborted) throw late();
