@@ -62,18 +62,17 @@ function describe(url: URL, options: HttpRequest): string {
   return `${options.method ?? "GET"} ${where}${url.pathname}`;
 }
 
+function faultOf(name: string, error: unknown): HttpFault {
+  if (error instanceof HttpFault) return error;
+  return new HttpFault(systemCode(error) ?? "UNKNOWN", `${name}: ${messageOf(error)}`, { cause: error });
+}
+
 function open(target: string, options: HttpRequest): Promise<HttpStream> {
   const url = new URL(target);
   const timeoutMs = options.timeoutMs ?? 30_000;
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
-      if (options.signal?.aborted === true) return reject(options.signal.reason);
-      if (error instanceof HttpFault) return reject(error);
-      reject(
-        new HttpFault(systemCode(error) ?? "UNKNOWN", `${describe(url, options)}: ${messageOf(error)}`, {
-          cause: error,
-        }),
-      );
+      reject(options.signal?.aborted === true ? options.signal.reason : faultOf(describe(url, options), error));
     };
     const common = {
       method: options.method ?? "GET",
@@ -132,8 +131,7 @@ export const systemHttp: Http = {
     } catch (error) {
       if (options.signal?.aborted === true) throw options.signal.reason;
       if (limit.aborted) throw late();
-      if (error instanceof HttpFault) throw error;
-      throw new HttpFault(systemCode(error) ?? "UNKNOWN", `${name}: ${messageOf(error)}`, { cause: error });
+      throw faultOf(name, error);
     }
   },
   stream: (url, options = {}) => open(url, options),
