@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -37,6 +37,12 @@ function collect(stream: Readable, onLine: ((line: string) => void) | undefined)
   return { text: () => lines.join("\n") };
 }
 
+// A cancelled job ends this process; what it runs must not go on working at the user's deployment.
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
 export const systemExec: Exec = {
   run: (command, args, options = {}) =>
     new Promise((resolve, reject) => {
@@ -46,6 +52,7 @@ export const systemExec: Exec = {
         stdio: ["pipe", "pipe", "pipe"],
         windowsHide: true,
       });
+      children.add(child);
       let timedOut = false;
       const timer =
         options.timeoutMs === undefined
@@ -63,10 +70,12 @@ export const systemExec: Exec = {
       child.stdin.end(options.input ?? "");
       child.on("error", (error) => {
         clearTimeout(timer);
+        children.delete(child);
         reject(error);
       });
       child.on("close", (code, signal) => {
         clearTimeout(timer);
+        children.delete(child);
         const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
         resolve({ exitCode, stdout: stdout.text(), stderr: stderr.text(), timedOut });
       });

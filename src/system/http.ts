@@ -55,7 +55,8 @@ export class HttpFault extends Error {
 
 // Node's own `fetch` costs about 30 ms on first use; the start of a backend is measured in such amounts.
 const agent = new Agent({ keepAlive: true });
-const secureAgent = new HttpsAgent({ keepAlive: true });
+// The proxy variables count for https only: plain http goes to backends on this machine.
+const secureAgent = new HttpsAgent({ keepAlive: true, proxyEnv: process.env });
 
 function describe(url: URL, options: HttpRequest): string {
   const where = options.socketPath === undefined ? url.origin : options.socketPath;
@@ -72,6 +73,11 @@ function open(target: string, options: HttpRequest): Promise<HttpStream> {
   const timeoutMs = options.timeoutMs ?? 30_000;
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
+      // A kept connection that the server closed meanwhile: nothing of this request was processed.
+      if (request.reusedSocket && systemCode(error) === "ECONNRESET" && options.signal?.aborted !== true) {
+        open(target, options).then(resolve, reject);
+        return;
+      }
       reject(options.signal?.aborted === true ? options.signal.reason : faultOf(describe(url, options), error));
     };
     const common = {

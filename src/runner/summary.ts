@@ -1,0 +1,57 @@
+import { summary } from "@actions/core";
+import { redactKnown } from "./mask.ts";
+
+/** The runner refuses a summary of 1 MiB and more. */
+const LARGEST_SUMMARY = 1024 * 1024 - 4096;
+
+/** Makes foreign text safe inside Markdown and its tables: nothing in it is taken for markup, HTML or a mention. */
+export function escapeMarkdown(text: string): string {
+  return text
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;")
+    .replace(/>/g, "&gt;")
+    .replace(/[\\`*_[\]|~#@]/g, (character) => `&#${character.charCodeAt(0)};`)
+    .replace(/\r?\n/g, "<br>");
+}
+
+/** A table of two columns without a head, as the first thing under a title. */
+export function factTable(rows: readonly (readonly [string, string])[]): string {
+  return ["| | |", "|---|---|", ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join("\n");
+}
+
+/** One phase of a run; times in milliseconds since the epoch. */
+export interface Phase {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A mermaid gantt, in which overlaps can be seen. Empty without phases. */
+export function gantt(title: string, phases: readonly Phase[]): string {
+  if (phases.length === 0) return "";
+  const zero = Math.min(...phases.map((phase) => phase.from));
+  const rows = phases.map(({ name, from, to }) => {
+    const length = Math.max(1, Math.round(to - from));
+    return `  ${name} ${seconds(length)} : ${Math.round(from - zero)}, ${Math.round(from - zero) + length}`;
+  });
+  return ["```mermaid", "gantt", `  title ${title}`, "  dateFormat x", "  axisFormat %M:%S.%L", ...rows, "```"].join(
+    "\n",
+  );
+}
+
+/** `0.9 s`, `12 s`, `3 min 20 s`. */
+export function seconds(ms: number): string {
+  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
+  const whole = Math.round(ms / 1000);
+  return whole < 120 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/** Appends to the job summary; what does not fit is cut with a pointer to the log. */
+export async function writeSummary(markdown: string): Promise<void> {
+  if ((process.env["GITHUB_STEP_SUMMARY"] ?? "") === "") return;
+  let text = redactKnown(markdown);
+  if (Buffer.byteLength(text) > LARGEST_SUMMARY) {
+    text = `${Buffer.from(text).subarray(0, LARGEST_SUMMARY).toString("utf8")}\n\n(Cut here: the rest is in the log.)`;
+  }
+  await summary.addRaw(text, true).write();
+}
