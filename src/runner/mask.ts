@@ -8,6 +8,7 @@ export const SHORTEST_MASK = 8;
  * JSON-escaped, base64 and URL-encoded. Forms shorter than eight characters are left out.
  */
 export function maskedForms(secret: string): string[] {
+  if (secret.trim().length < SHORTEST_MASK) return [];
   const lines = secret
     .split(/\r\n|[\r\n]/)
     .map((line) => line.trim())

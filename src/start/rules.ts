@@ -1,0 +1,119 @@
+import { isIPv4 } from "node:net";
+import { ActionError } from "../runner/errors.ts";
+import type { StartInputs } from "./inputs.ts";
+
+function conflict(message: string, hint: string): ActionError {
+  return new ActionError("input-conflict", message, hint);
+}
+
+function invalid(name: string, value: string, allowed: string): ActionError {
+  return new ActionError("input-invalid", `${name}: ${JSON.stringify(value)} is not accepted.`, `Allowed: ${allowed}.`);
+}
+
+function checkRuntime(inputs: StartInputs): void {
+  const { runtime, serviceContainer, binaryPath } = inputs;
+  if (binaryPath !== undefined && runtime === "docker") {
+    throw conflict("binary-path is set, but runtime is docker.", "Set runtime: binary, or leave binary-path out.");
+  }
+  if (binaryPath !== undefined && inputs.version !== undefined) {
+    throw conflict(
+      "binary-path and version are both set; an executable that is already there has the version it has.",
+      "Leave one of them out.",
+    );
+  }
+  if (serviceContainer !== undefined) {
+    const others = (
+      [
+        ["data", inputs.data],
+        ["postgres-url", inputs.postgresUrl],
+        ["mysql-url", inputs.mysqlUrl],
+        ["cloud-origin", inputs.cloudOrigin],
+        ["site-origin", inputs.siteOrigin],
+        ["binary-path", binaryPath],
+        ["backend-env", inputs.backendEnv.trim() === "" ? undefined : ""],
+        ["runtime: binary", runtime === "binary" ? "" : undefined],
+      ] as const
+    )
+      .filter(([, value]) => value !== undefined)
+      .map(([name]) => name);
+    if (others.length > 0) {
+      throw conflict(
+        `service-container names a backend that already runs; ${others.join(", ")} cannot change it.`,
+        "Set these under services: in the workflow, and leave them out here.",
+      );
+    }
+  }
+  if (inputs.dashboard && runtime === "binary") {
+    throw conflict("dashboard needs docker, but runtime is binary.", "Set runtime: docker, or leave dashboard out.");
+  }
+}
+
+function checkPlace(inputs: StartInputs): void {
+  if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(inputs.instanceName)) {
+    throw invalid("instance-name", inputs.instanceName, "a-z, 0-9 and -, at most 63 characters, no - at either end");
+  }
+  if (!isIPv4(inputs.bind)) throw invalid("bind", inputs.bind, "an IPv4 address, such as 127.0.0.1 or 0.0.0.0");
+  if (inputs.port !== 0 && inputs.port === inputs.sitePort) {
+    throw conflict(
+      `port and site-port are both ${inputs.port}.`,
+      "Give them different numbers, or 0 for any free one.",
+    );
+  }
+  if ((inputs.cloudOrigin === undefined) !== (inputs.siteOrigin === undefined)) {
+    throw conflict("Only one of cloud-origin and site-origin is set; the backend takes both or none.", "Set both.");
+  }
+  if (inputs.postgresUrl !== undefined && inputs.mysqlUrl !== undefined) {
+    throw conflict(
+      "postgres-url and mysql-url are both set; a backend keeps its data in one of them.",
+      "Leave one out.",
+    );
+  }
+  if (inputs.createDatabase && inputs.postgresUrl === undefined && inputs.mysqlUrl === undefined) {
+    throw conflict("create-database is true, but no database server is named.", "Set postgres-url, or leave it out.");
+  }
+}
+
+function checkAuth(inputs: StartInputs): void {
+  const { auth, appUrl, jwtPrivateKey } = inputs;
+  if (auth === "none" && jwtPrivateKey !== undefined) {
+    throw conflict("jwt-private-key is set, but auth is none.", "Set auth: convex-auth, or leave the key out.");
+  }
+  if (appUrl === undefined) return;
+  if (auth === "none") {
+    throw conflict(
+      "app-url is set, but auth is none, so nothing would use it.",
+      "Set auth: convex-auth, or leave it out.",
+    );
+  }
+  if (!URL.canParse(appUrl) || !["http:", "https:"].includes(new URL(appUrl).protocol)) {
+    throw invalid("app-url", appUrl, "the web app's URL, such as http://localhost:5173");
+  }
+}
+
+function checkDeploy(inputs: StartInputs): void {
+  if (inputs.paused && inputs.run.length > 0) {
+    throw conflict(
+      "run is set, but the deployment stays paused, and a paused deployment runs no functions.",
+      "Leave one of them out.",
+    );
+  }
+  for (const name of inputs.urlVariables) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw invalid("url-variables", name, "names of environment variables, such as VITE_CONVEX_URL");
+    }
+    if (/^(GITHUB_|RUNNER_)|^(NODE_OPTIONS|PATH|HOME|CI)$/.test(name)) {
+      throw invalid("url-variables", name, "names that the runner does not use itself");
+    }
+  }
+}
+
+/**
+ * Judges how inputs go together, before anything is started. Pure.
+ * @throws ActionError `input-conflict`, `input-invalid`
+ */
+export function checkStartInputs(inputs: StartInputs): void {
+  checkRuntime(inputs);
+  checkPlace(inputs);
+  checkAuth(inputs);
+  checkDeploy(inputs);
+}
