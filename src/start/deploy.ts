@@ -1,0 +1,145 @@
+import type { AuthKeys } from "../credentials/auth-keys.ts";
+import type { DeploymentClient } from "../deployment/client.ts";
+import { runCalls } from "../deployment/functions.ts";
+import { importData } from "../deployment/import.ts";
+import { push } from "../deployment/push.ts";
+import { checkSignIn } from "../deployment/sign-in.ts";
+import { ActionError } from "../runner/errors.ts";
+import { seconds } from "../runner/summary.ts";
+import type { Deps } from "../system/deps.ts";
+import type { Launched } from "./launch.ts";
+import { type Prepared, reportMissing } from "./prepare.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** Sets all variables in one batch and returns their names, sorted. */
+export async function pushVariables(
+  prepared: Prepared,
+  launched: Launched,
+  keys: AuthKeys | undefined,
+  client: DeploymentClient,
+  deps: Deps,
+): Promise<string[]> {
+  const { values } = prepared.variables(launched.backend.siteOrigin, keys);
+  if (prepared.scan !== undefined && !prepared.fresh) {
+    const present = await client.listVariables();
+    reportMissing(prepared.scan, new Set([...present.keys(), ...values.keys()]), deps);
+  }
+  if (values.size > 0) await client.updateVariables([...values].map(([name, value]) => ({ name, value })));
+  return [...values.keys()].sort();
+}
+
+/** What an app without Node actions and sign-in does not miss, others need: origins of a service container that fit. */
+function checkOrigins(prepared: Prepared, launched: Launched, deps: Deps): void {
+  if (launched.origins === undefined) return;
+  const { scan } = prepared;
+  if (scan !== undefined && (scan.nodeModules.length > 0 || scan.usesOwnSite)) {
+    throw new ActionError(
+      "service-container-origins",
+      `${launched.origins} The app has ${scan.usesOwnSite ? "an auth config of its own site" : "Node actions"}, which cannot work so.`,
+      "Add the two lines to the service's env: in the workflow.",
+    );
+  }
+  deps.log.warning(launched.origins);
+}
+
+function describe(functions: unknown, tables: unknown): string {
+  const count = Array.isArray(functions) ? functions.length : 0;
+  const page = typeof tables === "object" && tables !== null && "page" in tables ? tables.page : [];
+  const names = Array.isArray(page) ? page.length : 0;
+  return `${count} function${count === 1 ? "" : "s"}, ${names} table${names === 1 ? "" : "s"}`;
+}
+
+/** Deploys the project; `23 functions, 6 tables from packages/backend`. */
+export async function deployProject(
+  prepared: Prepared,
+  launched: Launched,
+  adminKey: string,
+  client: DeploymentClient,
+  deps: Deps,
+): Promise<string | undefined> {
+  const { project, inputs } = prepared;
+  if (project === undefined) return undefined;
+  checkOrigins(prepared, launched, deps);
+  const result = await deps.log.group(`convex deploy in ${inputs.workingDirectory}`, () =>
+    push(deps, {
+      project,
+      url: launched.backend.url,
+      adminKey,
+      typecheck: inputs.typecheck,
+      codegen: inputs.codegen,
+      showDocuments: inputs.showDocuments,
+      repositoryRoot: prepared.workspace,
+    }),
+  );
+  const [functions, tables] = await Promise.all([
+    client.systemQuery("_system/cli/modules:apiSpec", {}),
+    client.systemQuery("_system/cli/tables", { paginationOpts: { cursor: null, numItems: 10_000 } }),
+  ]);
+  const what = `${describe(functions, tables)} from ${inputs.workingDirectory}`;
+  deps.log.info(`Deployed ${what} in ${seconds(result.ms)} with convex ${result.cliVersion}.`);
+  return what;
+}
+
+/** Seeds with `import`, one after the other: the backend handles one at a time (contract 7.3). */
+export async function importAll(prepared: Prepared, client: DeploymentClient, deps: Deps): Promise<string | undefined> {
+  let documents = 0;
+  for (const source of prepared.imports) {
+    const mode = source.format === "zip" ? "replaceAll" : "append";
+    documents += (await importData(client, deps, source, { mode })).documents;
+  }
+  return prepared.imports.length === 0 ? undefined : `${documents} documents from ${prepared.imports.length} files`;
+}
+
+export async function runFunctions(prepared: Prepared, client: DeploymentClient, deps: Deps): Promise<string[]> {
+  const done = await runCalls(client, deps, prepared.calls);
+  return done.map(({ path, ms }) => `${path} (${seconds(ms)})`);
+}
+
+/** A green deploy does not mean that sign-in works (contract 12): an app that is its own issuer is asked for its keys. */
+export async function checkOwnIssuer(
+  prepared: Prepared,
+  launched: Launched,
+  keys: AuthKeys | undefined,
+  deps: Deps,
+): Promise<string | undefined> {
+  if (prepared.scan?.usesOwnSite !== true) return undefined;
+  if (prepared.inputs.paused) return "not checked: the deployment is paused";
+  const { siteUrl, siteOrigin } = launched.backend;
+  const findings = await checkSignIn(deps.http, {
+    siteUrl,
+    siteOrigin,
+    ...(keys === undefined ? {} : { jwks: keys.jwks }),
+  });
+  const errors = findings.filter((finding) => finding.level === "error");
+  for (const { level, message, hint } of findings) if (level === "warning") deps.log.warning(`${message} → ${hint}`);
+  const [first] = errors;
+  if (first !== undefined) throw new ActionError(first.code, first.message, first.hint);
+  return "discovery document and keys answer";
+}
+
+/** Names the phases that `run.ts` goes through after the backend is ready; kept here beside what they do. */
+export async function deployAndSeed(
+  prepared: Prepared,
+  launched: Launched,
+  access: { readonly adminKey: string; readonly client: DeploymentClient; readonly keys: AuthKeys | undefined },
+  timeline: Timeline,
+  report: (facts: { deployed?: string; imported?: string; ran?: string[]; signIn?: string }) => void,
+  deps: Deps,
+): Promise<void> {
+  const { adminKey, client, keys } = access;
+  if (prepared.project !== undefined) {
+    const deployed = await timeline.phase("deploy", () => deployProject(prepared, launched, adminKey, client, deps));
+    if (deployed !== undefined) report({ deployed });
+  }
+  if (prepared.imports.length > 0) {
+    const imported = await timeline.phase("import", () => importAll(prepared, client, deps));
+    if (imported !== undefined) report({ imported });
+  }
+  if (prepared.calls.length > 0) {
+    report({ ran: await timeline.phase("run", () => runFunctions(prepared, client, deps)) });
+  }
+  if (prepared.project !== undefined && prepared.scan?.usesOwnSite === true) {
+    const signIn = await timeline.phase("sign-in", () => checkOwnIssuer(prepared, launched, keys, deps));
+    if (signIn !== undefined) report({ signIn });
+  }
+}
