@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import type { BackendSpec, BackendState, RunningBackend, SaveState } from "../backend/backend.ts";
 import { startBinary } from "../backend/binary.ts";
-import { type ImageChoice, resolveBinary, resolveImage } from "../backend/catalogue.ts";
+import { resolveBinary } from "../backend/binary-catalogue.ts";
+import { type ImageChoice, resolveImage } from "../backend/catalogue.ts";
 import { adoptContainer } from "../backend/docker/adopt.ts";
 import { startContainer } from "../backend/docker/container.ts";
-import { canRunLinux, connectEngine } from "../backend/docker/engine.ts";
+import { canRunLinux, connectEngine, type Engine } from "../backend/docker/engine.ts";
 import { ensureImage } from "../backend/docker/image.ts";
 import { checkBinaryPath, obtainBinary } from "../backend/download.ts";
 import type { Deps } from "../system/deps.ts";
@@ -28,6 +29,8 @@ export interface Launched {
   readonly byDefault: boolean;
   /** Origins of a service container that do not fit, with the lines that mend them. */
   readonly origins?: string;
+  /** The engine that runs its container. */
+  readonly engine?: Engine;
   /** How people find it: `container convex-…`, `process 4711`. */
   readonly where: string;
 }
@@ -102,6 +105,7 @@ async function launchContainer(
     instanceName: inputs.instanceName,
     instanceSecret: prepared.instanceSecret,
     byDefault: choice.byDefault,
+    engine,
     where: `container ${owner}`,
     ...(version === undefined ? {} : { version }),
   };
@@ -164,6 +168,7 @@ async function adopt(prepared: Prepared, save: SaveState, timeline: Timeline, de
     backend: adopted.backend,
     runtime: "service-container",
     byDefault: false,
+    engine,
     where: `service container ${id.slice(0, 12)}`,
     ...(adopted.instanceName === undefined ? {} : { instanceName: adopted.instanceName }),
     ...(adopted.instanceSecret === undefined ? { key: adopted.key } : { instanceSecret: adopted.instanceSecret }),

@@ -46,6 +46,16 @@ function checkRuntime(inputs: StartInputs): void {
   if (inputs.dashboard && runtime === "binary") {
     throw conflict("dashboard needs docker, but runtime is binary.", "Set runtime: docker, or leave dashboard out.");
   }
+  if (inputs.dashboard && inputs.serviceContainer !== undefined) {
+    throw conflict("dashboard and service-container are both set.", "Declare the dashboard under services: too.");
+  }
+  if (inputs.dashboard && !/@sha256:[0-9a-f]{64}$/.test(inputs.dashboardImage ?? "")) {
+    throw new ActionError(
+      "dashboard-image-missing",
+      "dashboard is true, but no digest of its image is known.",
+      "Set dashboard-image: ghcr.io/get-convex/convex-dashboard@sha256:<64 hex digits>.",
+    );
+  }
 }
 
 function checkPlace(inputs: StartInputs): void {

@@ -1,8 +1,12 @@
 import { tmpdir } from "node:os";
 import type { BackendState } from "../backend/backend.ts";
 import { endLeftover, findLeftovers as findProcesses } from "../backend/binary.ts";
+import { resolveImage } from "../backend/catalogue.ts";
+import { startDashboard } from "../backend/docker/dashboard.ts";
 import { connectEngine } from "../backend/docker/engine.ts";
+import { ensureImage } from "../backend/docker/image.ts";
 import { findLeftovers as findContainers, reclaim as reclaimContainers } from "../backend/docker/leftovers.ts";
+import { probeOrigins } from "../backend/docker/probe.ts";
 import { waitUntilReady } from "../backend/readiness.ts";
 import { issueAdminKey } from "../credentials/admin-key.ts";
 import { DeploymentClient } from "../deployment/client.ts";
@@ -40,6 +44,10 @@ interface Run {
   /** The state saved last. */
   readonly saved: () => BackendState | undefined;
   readonly deps: Deps;
+}
+
+function tempOf(deps: Deps): string {
+  return deps.env["RUNNER_TEMP"] ?? tmpdir();
 }
 
 /** Leftovers of dead runs hold ports and memory on self-hosted machines; a hosted runner has none. */
@@ -136,7 +144,7 @@ function describeBackend({ launched }: Usable): Partial<StartReport> {
 function setOutputs(usable: Usable, run: Run): void {
   const { launched, adminKey, instanceName } = usable;
   const { backend } = launched;
-  const directory = run.deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const directory = tempOf(run.deps);
   const plain: Record<string, string | undefined> = {
     url: backend.url,
     "site-url": backend.siteUrl,
@@ -168,6 +176,32 @@ function exportVariables(usable: Usable, run: Run): string[] {
   return [...variables].filter(([, value]) => value !== "").map(([name]) => name);
 }
 
+/** Starts the dashboard beside the deploy; its URL goes to the summary and the outputs. */
+async function addDashboard(usable: Usable, run: Run): Promise<void> {
+  const { prepared, timeline, deps } = run;
+  const { dashboard, dashboardImage } = prepared.inputs;
+  const { engine, backend } = usable.launched;
+  const state = run.saved();
+  if (!dashboard || engine === undefined || state?.runtime !== "docker") return;
+  await timeline.phase("dashboard", async () => {
+    const choice = resolveImage({ image: dashboardImage });
+    const image = await ensureImage(engine, choice, prepared.inputs.pull, deps);
+    const { url } = await startDashboard(engine, { image, cloudOrigin: backend.cloudOrigin, state }, run.save, deps);
+    run.tell({ dashboardUrl: url });
+    setOutput("dashboard-url", url, tempOf(deps));
+  });
+}
+
+/** Node actions, files and sign-in use the origins from inside the container: asked there, not guessed (contract 8.3). */
+async function probe(usable: Usable, run: Run): Promise<void> {
+  const { engine, backend } = usable.launched;
+  if (engine === undefined || backend.containerId === undefined) return;
+  const { cloudOrigin, siteOrigin } = backend;
+  for (const problem of await probeOrigins(engine, backend.containerId, { cloudOrigin, siteOrigin }, run.deps)) {
+    run.deps.log.warning(problem.what);
+  }
+}
+
 async function startAndDeploy(run: Run): Promise<void> {
   const { prepared, timeline, tell, deps } = run;
   const { inputs } = prepared;
@@ -193,17 +227,22 @@ async function startAndDeploy(run: Run): Promise<void> {
   const keys = keysMade === undefined ? undefined : await keysMade;
   if (keys !== undefined) {
     setSecretOutput("jwt-private-key", keys.jwtPrivateKey);
-    setOutput("jwks", keys.jwks, deps.env["RUNNER_TEMP"] ?? tmpdir());
+    setOutput("jwks", keys.jwks, tempOf(deps));
   }
   tell({ variables: await timeline.phase("env", () => pushVariables(prepared, launched, keys, client, deps)) });
   if (inputs.paused) {
     await timeline.phase("pause", () => client.pause());
     tell({ paused: true });
   }
-  const beside = inputs.reclaim ? Promise.resolve() : handleLeftovers(prepared, deps);
-  beside.catch((error: unknown) => deps.log.debug(String(error)));
+  const dashboard = addDashboard(usable, run);
+  dashboard.catch(() => undefined);
+  // What is only told must neither fail the step nor delay it.
+  const advice = Promise.allSettled([probe(usable, run), inputs.reclaim ? undefined : handleLeftovers(prepared, deps)]);
   await deployAndSeed(prepared, launched, { adminKey: usable.adminKey, client, keys }, timeline, tell, deps);
-  await beside.catch(() => undefined);
+  await dashboard;
+  for (const outcome of await advice) {
+    if (outcome.status === "rejected") deps.log.debug(String(outcome.reason));
+  }
   launched.backend.detach();
 }
 
@@ -227,7 +266,7 @@ export async function start(read: ReadInput, deps: Deps, startedAt: number): Pro
       report = { ...report, ...facts };
     };
     await startAndDeploy({ prepared, timeline, tell, save, saved: () => saved, deps });
-    setOutput("timings", timeline.json(), deps.env["RUNNER_TEMP"] ?? tmpdir());
+    setOutput("timings", timeline.json(), tempOf(deps));
     if (saved !== undefined) startState.save({ backend: saved, logs: inputs.logs, succeeded: true });
     await writeSummary(startSummary(report, timeline));
   } catch (error) {

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+// `npm test`: everything that needs neither an engine nor a network. The others have configurations of their own.
+export default defineConfig({
+  test: {
+    include: ["test/unit/**/*.test.ts", "test/dist/**/*.test.ts"],
+    exclude: ["**/*.long.test.ts", "**/node_modules/**"],
+    testTimeout: 20_000,
+    pool: "forks",
+  },
+});
