@@ -1,0 +1,16 @@
+import { unlessMissing } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import { fieldsOf, textMapOf } from "./fields.ts";
+import type { Labels } from "./labels.ts";
+
+/** @returns undefined when there is no such volume */
+export async function volumeLabels(engine: Engine, name: string): Promise<Labels | undefined> {
+  const path = `/volumes/${encodeURIComponent(name)}`;
+  const answer = await unlessMissing(() => engine.request(`inspect the volume ${name}`, path));
+  return answer === undefined ? undefined : textMapOf(fieldsOf(answer.json())["Labels"]);
+}
+
+export async function removeVolume(engine: Engine, name: string): Promise<void> {
+  const path = `/volumes/${encodeURIComponent(name)}`;
+  await unlessMissing(() => engine.request(`remove the volume ${name}`, path, { method: "DELETE" }));
+}
