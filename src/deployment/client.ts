@@ -1,0 +1,271 @@
+import type { Clock } from "../system/clock.ts";
+import type { Log } from "../system/deps.ts";
+import { type Http, HttpFault, type HttpResponse } from "../system/http.ts";
+import { answerError, BackendError, faultError } from "./backend-error.ts";
+import { asRecord } from "./json.ts";
+
+/** Equal to package.json's version (a test checks it). The backend wants three numbers at the end (contract 3.1). */
+export const CLIENT_VERSION = "1.0.0";
+
+export interface ClientOptions {
+  /** Origin of the API; a trailing slash is dropped, as the backend knows no `//api` (contract 3.1). */
+  readonly url: string;
+  readonly adminKey: string;
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How often a call is tried where a fault can pass; 4 when absent. */
+  readonly attempts?: number;
+}
+
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface RequestOptions extends CallOptions {
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is, as `application/octet-stream`. */
+  readonly bytes?: Uint8Array;
+  /** Appended to the URL; never shown in errors. */
+  readonly query?: Readonly<Record<string, string>>;
+  /** Doing it twice is as good as once, so it is tried again after a cut connection, 429 and 503; `GET` always is. */
+  readonly idempotent?: boolean;
+}
+
+export type FunctionKind = "query" | "mutation" | "action" | "function";
+
+export type FunctionResult =
+  | { readonly ok: true; readonly value: unknown; readonly logLines: readonly string[] }
+  | {
+      readonly ok: false;
+      /** The error's text without the request id in front (contract 6.2). */
+      readonly message: string;
+      readonly data?: unknown;
+      readonly logLines: readonly string[];
+    };
+
+export interface VariableChange {
+  readonly name: string;
+  /** null removes it. */
+  readonly value: string | null;
+}
+
+/** One running deployment over plain HTTP. Every method throws a `BackendError`. */
+export class DeploymentClient {
+  readonly url: string;
+  readonly #key: string;
+  readonly #http: Http;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #attempts: number;
+
+  constructor(options: ClientOptions) {
+    this.url = options.url.replace(/\/+$/, "");
+    this.#key = options.adminKey;
+    this.#http = options.http;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#attempts = options.attempts ?? 4;
+  }
+
+  /** Any answer of 2xx; everything else throws. `path` begins with a slash. */
+  async request(method: "GET" | "POST", path: string, options: RequestOptions = {}): Promise<HttpResponse> {
+    const what = `${method} ${this.url}${path}`;
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#once(method, path, what, options);
+      if (!(outcome instanceof BackendError)) return outcome;
+      const passing = canPass(outcome, method === "GET" || options.idempotent === true);
+      if (!passing || attempt >= this.#attempts) throw outcome;
+      const waitMs = 200 * 2 ** (attempt - 1);
+      const why = outcome.status === 0 ? outcome.backendCode : `${outcome.status} ${outcome.backendCode}`.trim();
+      this.#log.info(`${what}: ${why}. Next try in ${waitMs / 1000} s (${attempt + 1} of ${this.#attempts}).`);
+      await this.#clock.sleep(waitMs, options.signal);
+    }
+  }
+
+  async #once(
+    method: string,
+    path: string,
+    what: string,
+    options: RequestOptions,
+  ): Promise<HttpResponse | BackendError> {
+    const query = options.query === undefined ? "" : `?${new URLSearchParams(options.query).toString()}`;
+    const body = options.bytes ?? (options.json === undefined ? undefined : JSON.stringify(options.json));
+    try {
+      const response = await this.#http.request(`${this.url}${path}${query}`, {
+        method,
+        headers: {
+          authorization: `Convex ${this.#key}`,
+          "convex-client": `convex-selfhost-action-${CLIENT_VERSION}`,
+          ...(body === undefined
+            ? {}
+            : { "content-type": options.bytes === undefined ? "application/json" : "application/octet-stream" }),
+        },
+        ...(body === undefined ? {} : { body }),
+        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+      return response.status >= 200 && response.status < 300 ? response : answerError(what, response);
+    } catch (error) {
+      if (error instanceof HttpFault) return faultError(what, error);
+      throw error;
+    }
+  }
+
+  /** The JSON body of a 2xx answer. */
+  async json(method: "GET" | "POST", path: string, options: RequestOptions = {}): Promise<unknown> {
+    const response = await this.request(method, path, options);
+    try {
+      return response.json();
+    } catch {
+      throw answerError(`${method} ${this.url}${path}`, response);
+    }
+  }
+
+  /**
+   * `full`: the key may write. `decrypts`: a release before 2025-03-18, which only tells that the key is for this
+   * instance (contract 3.2).
+   */
+  async checkAdminKey(options: CallOptions = {}): Promise<"full" | "decrypts"> {
+    try {
+      await this.json("GET", "/api/check_admin_key", options);
+      return "full";
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      const json = { version: CLIENT_VERSION, adminKey: this.#key };
+      await this.json("POST", "/api/get_config_hashes", { ...options, json, idempotent: true });
+      return "decrypts";
+    }
+  }
+
+  /** Answered without a key: proves whose backend this is before a key is shown to it (contract 1.5). */
+  async instanceName(options: CallOptions = {}): Promise<string> {
+    return (await this.request("GET", "/instance_name", options)).text();
+  }
+
+  /** All variables with their values, by the system query on images before 2025-08-28 (contract 4.2). */
+  async listVariables(options: CallOptions = {}): Promise<Map<string, string>> {
+    try {
+      const answer = asRecord(await this.json("GET", "/api/v1/list_environment_variables", options));
+      const pairs = Object.entries(asRecord(answer["environmentVariables"]));
+      return new Map(pairs.map(([name, value]) => [name, String(value)]));
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      const documents = await this.systemQuery("_system/cli/queryEnvironmentVariables", {}, options);
+      const list = (Array.isArray(documents) ? documents : []).map(asRecord);
+      return new Map(list.map((document) => [String(document["name"]), String(document["value"])]));
+    }
+  }
+
+  /**
+   * Sets and removes variables in one transaction (contract 4.1). More than the 2 MiB that one request holds go in
+   * several. Setting the same again changes nothing, so it is tried again after a cut connection.
+   */
+  async updateVariables(changes: readonly VariableChange[], options: CallOptions = {}): Promise<void> {
+    for (const batch of batches(changes, 2_000_000)) {
+      await this.request("POST", "/api/update_environment_variables", {
+        ...options,
+        json: { changes: batch },
+        idempotent: true,
+      });
+    }
+  }
+
+  /**
+   * Runs a function; its own failure is a result, not an exception. `function` runs any kind, internal ones too, but
+   * no system functions; `componentPath` counts only there (contract 6.2).
+   */
+  async call(
+    kind: FunctionKind,
+    path: string,
+    args: Readonly<Record<string, unknown>>,
+    options: CallOptions & { readonly componentPath?: string } = {},
+  ): Promise<FunctionResult> {
+    const { componentPath, ...rest } = options;
+    const json = { path, args, format: "json", ...(componentPath === undefined ? {} : { componentPath }) };
+    const answer = asRecord(await this.json("POST", `/api/${kind}`, { ...rest, json, idempotent: kind === "query" }));
+    const lines = answer["logLines"];
+    const logLines = Array.isArray(lines) ? lines.map(String) : [];
+    if (answer["status"] === "success") return { ok: true, value: answer["value"], logLines };
+    const message = withoutRequestId(String(answer["errorMessage"] ?? "")).trim();
+    return { ok: false, message, logLines, ...("errorData" in answer ? { data: answer["errorData"] } : {}) };
+  }
+
+  /** A query of the backend's own (`_system/cli/tables`), of the root component (contract 6.2). */
+  async systemQuery(
+    path: string,
+    args: Readonly<Record<string, unknown>>,
+    options: CallOptions = {},
+  ): Promise<unknown> {
+    const result = await this.call("query", path, args, options);
+    if (result.ok) return result.value;
+    throw new BackendError(
+      "backend-refused",
+      `The backend did not answer its own query ${path}: ${result.message}`,
+      "This backend is older or newer than what this action knows; name another release.",
+      { status: 200, backendCode: "" },
+    );
+  }
+
+  /** Stops functions, HTTP actions, crons and scheduled functions (contract 7.3); a paused one stays paused. */
+  async pause(options: CallOptions = {}): Promise<void> {
+    await this.#setPaused("pause_deployment", "DeploymentAlreadyInState", options);
+  }
+
+  /** Due scheduled functions run at once after it. */
+  async unpause(options: CallOptions = {}): Promise<void> {
+    await this.#setPaused("unpause_deployment", "UnpauseDeploymentFailed", options);
+  }
+
+  async #setPaused(path: string, already: string, options: CallOptions): Promise<void> {
+    try {
+      await this.request("POST", `/api/v1/${path}`, { ...options, json: {}, idempotent: true });
+    } catch (error) {
+      if (!(error instanceof BackendError) || error.backendCode !== already) throw error;
+    }
+  }
+
+  /** The origins that the backend gives out; undefined on releases before 2025-10-10. */
+  async canonicalUrls(options: CallOptions = {}): Promise<{ cloud: string; site: string } | undefined> {
+    try {
+      const answer = asRecord(await this.json("GET", "/api/v1/get_canonical_urls", options));
+      return { cloud: String(answer["convexCloudUrl"]), site: String(answer["convexSiteUrl"]) };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** A route that this release does not have; a 404 with a code is another matter (contract 3.1). */
+export function isMissing(error: unknown): boolean {
+  return error instanceof BackendError && error.status === 404 && error.backendCode === "";
+}
+
+function canPass(error: BackendError, idempotent: boolean): boolean {
+  if (error.status === 429) return true; // Refused before anything was done.
+  if (error.status === 0 && error.backendCode === "ECONNREFUSED") return true;
+  return idempotent && (error.status === 503 || ["ECONNRESET", "EPIPE"].includes(error.backendCode));
+}
+
+/** `[Request ID: <16 hex>] Server Error` stands in front of every error text of a function. */
+function withoutRequestId(text: string): string {
+  return text.replace(/^\[Request ID: [0-9a-f]+\] Server Error:?\s*/, "");
+}
+
+function batches(changes: readonly VariableChange[], most: number): VariableChange[][] {
+  const result: VariableChange[][] = [];
+  let size = Number.POSITIVE_INFINITY;
+  for (const change of changes) {
+    const bytes = Buffer.byteLength(JSON.stringify(change)) + 1;
+    if (size + bytes > most) {
+      result.push([]);
+      size = 0;
+    }
+    result.at(-1)?.push(change);
+    size += bytes;
+  }
+  return result;
+}
