@@ -147,7 +147,8 @@ async function explainNotFound(engine: Engine, wanted: WantedImage): Promise<voi
   if (found !== undefined && found !== wanted.digest) throw digestError(tag, wanted.digest, found);
 }
 
-function ownDigest(info: ImageInfo, reference: string): string | undefined {
+/** The registry digest to show: of `reference`'s repository if there is one. */
+export function ownDigest(info: ImageInfo, reference: string): string | undefined {
   const { repository } = splitReference(reference);
   const entries = info.repoDigests.map(splitReference);
   return (entries.find((entry) => entry.repository === repository) ?? entries[0])?.digest ?? info.descriptor;
