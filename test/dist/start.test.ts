@@ -1,0 +1,176 @@
+import { spawnSync } from "node:child_process";
+import { access, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { Job, type StepResult } from "../support/job.ts";
+import { processesOf } from "../support/processes.ts";
+import { chatApp, standin } from "./support.ts";
+
+let executable: string;
+let app: string;
+const jobs: Job[] = [];
+
+beforeAll(async () => {
+  [executable, app] = await Promise.all([standin(), chatApp()]);
+  return () => rm(app, { recursive: true, force: true });
+}, 60_000);
+
+afterEach(async () => {
+  for (const job of jobs.splice(0)) {
+    for (const { pid } of await processesOf(job.directory)) process.kill(pid, "SIGKILL");
+    await job.remove();
+  }
+});
+
+async function newJob(): Promise<Job> {
+  const job = await Job.create(app);
+  jobs.push(job);
+  return job;
+}
+
+const binary = (extra: Record<string, string> = {}): Record<string, string> => ({
+  runtime: "binary",
+  "binary-path": executable,
+  port: "0",
+  "site-port": "0",
+  ...extra,
+});
+
+const workflow = {
+  env: 'GREETING="two\nlines"',
+  "env-names": "OPENAI_API_KEY",
+  auth: "convex-auth",
+  "app-url": "http://localhost:5173",
+  "url-variables": "VITE_CONVEX_URL",
+  run: 'seed:basic {"rooms": 3}',
+};
+
+/** The `[code]` that a failed step shows in its annotation. */
+function codeOf(step: StepResult): string | undefined {
+  return /^::error::\[([a-z0-9-]+)\]/m.exec(step.log)?.[1];
+}
+
+describe("the start bundle", () => {
+  it("makes the workflow of the README work, and the post step leaves nothing behind", {
+    timeout: 90_000,
+  }, async () => {
+    const job = await newJob();
+    const env = { OPENAI_API_KEY: "sk-sentinel-0123456789" };
+    const main = await job.action("start", { inputs: binary(workflow), env });
+    expect(main.exitCode, main.log).toBe(0);
+    expect(main.outputs.get("url")).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(main.outputs.get("admin-key")).toMatch(/^convex-self-hosted\|[0-9a-f]+$/);
+    expect(Number(main.outputs.get("ready-ms"))).toBeGreaterThan(0);
+    expect(JSON.parse(main.outputs.get("timings") ?? "")).toEqual(
+      expect.arrayContaining([expect.objectContaining({ phase: "deploy" }), expect.objectContaining({ phase: "run" })]),
+    );
+    expect(main.summary).toContain("### ✅ Convex backend ready in");
+    expect(main.summary).toContain("```mermaid");
+    expect(job.environment()).toMatchObject({
+      VITE_CONVEX_URL: main.outputs.get("url"),
+      CONVEX_SITE_URL: main.outputs.get("site-url"),
+      CONVEX_DEPLOY_KEY: "",
+      CONVEX_DEPLOYMENT: "",
+      CONVEX_DEPLOYMENT_TOKEN: "",
+    });
+
+    const tests = spawnSync(process.execPath, ["--test", "test/e2e.test.mjs"], {
+      cwd: app,
+      env: job.environment(),
+      encoding: "utf8",
+    });
+    expect(tests.status, tests.stdout).toBe(0);
+
+    expect(await processesOf(job.directory)).not.toEqual([]);
+    const post = await job.action("stop", { inputs: { "job-status": "success" } });
+    expect(post.exitCode, post.log).toBe(0);
+    expect(await processesOf(job.directory)).toEqual([]);
+    await expect(fetch(`${main.outputs.get("url")}/version`)).rejects.toThrow();
+    const state: unknown = JSON.parse(job.state().get("start") ?? "");
+    const { directory } = (state as { backend: { directory: string } }).backend;
+    await expect(access(directory)).rejects.toThrow();
+  });
+
+  it("shows the backend's log in the post step of a failed job, and only then", { timeout: 60_000 }, async () => {
+    const job = await newJob();
+    const main = await job.action("start", { inputs: binary({ deploy: "false" }) });
+    expect(main.exitCode, main.log).toBe(0);
+    const post = await job.action("stop", { inputs: { "job-status": "failure" } });
+    expect(post.log).toContain("Starting a Convex backend");
+    const quiet = await newJob();
+    await quiet.action("start", { inputs: binary({ deploy: "false" }) });
+    expect((await quiet.action("stop", { inputs: { "job-status": "success" } })).log).not.toContain(
+      "Starting a Convex backend",
+    );
+  });
+
+  it("warns of variables that would have sent later commands elsewhere", { timeout: 60_000 }, async () => {
+    const job = await newJob();
+    const main = await job.action("start", {
+      inputs: binary({ deploy: "false" }),
+      env: { CONVEX_DEPLOY_KEY: "prod:happy|0123456789" },
+    });
+    expect(main.log).toMatch(/::warning::CONVEX_DEPLOY_KEY was set in this job/);
+    expect(job.environment()["CONVEX_DEPLOY_KEY"]).toBe("");
+    await job.action("stop");
+  });
+});
+
+describe("bad input ends before anything was started", () => {
+  it.each<[string, Record<string, string>, string]>([
+    ["version: latest", { version: "latest", "binary-path": "" }, "version-latest"],
+    ["a malformed digest", { runtime: "docker", "binary-path": "", version: "sha256:1234" }, "digest-malformed"],
+    ["an unknown choice", { auth: "clerk" }, "input-invalid"],
+    ["an executable that is not there", { "binary-path": "/nowhere/backend" }, "binary-path-missing"],
+    ["a bad secret", { "instance-secret": "not-hexadecimal-at-all" }, "instance-secret-invalid"],
+    ["an unterminated quote", { env: 'A="never\nclosed' }, "env-unreadable"],
+    ["a reserved name", { env: "CONVEX_SITE_URL=http://x" }, "env-refused"],
+    ["a value that is too long", { env: `CERT=${"x".repeat(8193)}` }, "env-refused"],
+    [
+      "a PEM that is no key",
+      { auth: "convex-auth", "jwt-private-key": "-----BEGIN PRIVATE KEY-----\nno key\n-----END PRIVATE KEY-----" },
+      "jwt-private-key-unreadable",
+    ],
+    ["a database name in the URL", { "postgres-url": "postgres://u:password@127.0.0.1/db" }, "postgres-url-invalid"],
+    ["a directory without a project", { "working-directory": "test" }, "no-convex-folder"],
+    ["a function that is none", { run: "seed basic" }, "run-invalid"],
+    ["a seed file that is not there", { import: "rooms=missing.jsonl" }, "import-missing"],
+  ])("%s", async (_, inputs, code) => {
+    const job = await newJob();
+    const main = await job.action("start", { inputs: binary(inputs) });
+    expect(codeOf(main), main.log).toBe(code);
+    expect(main.exitCode).toBe(1);
+    expect(job.state().get("start")).toBeUndefined();
+    expect(await processesOf(job.directory)).toEqual([]);
+    expect(main.summary).toMatch(/### ❌ Convex backend: /);
+  });
+
+  it("a variable that auth.config reads and nothing sets", async () => {
+    const config = join(app, "convex", "auth.config.ts");
+    const before = await readFile(config, "utf8");
+    await writeFile(config, before.replace("CONVEX_SITE_URL", "AUTH_DOMAIN"));
+    try {
+      const job = await newJob();
+      const main = await job.action("start", { inputs: binary() });
+      expect(main.log).toMatch(/::error::\[[a-z-]+\].*AUTH_DOMAIN/);
+      expect(job.state().get("start")).toBeUndefined();
+    } finally {
+      await writeFile(config, before);
+    }
+  });
+});
+
+describe("a step that is killed", () => {
+  it.each<[string, RegExp, NodeJS.Signals]>([
+    ["as soon as the state is saved", /add-mask/, "SIGKILL"],
+    ["when the backend answers", /The backend answers at/, "SIGKILL"],
+    ["while it deploys, by a cancelled job", /convex deploy in/, "SIGINT"],
+  ])("%s leaves nothing after the post step", { timeout: 60_000 }, async (_, log, signal) => {
+    const job = await newJob();
+    const main = await job.action("start", { inputs: binary(workflow), killWhen: { log, signal } });
+    expect(main.exitCode).not.toBe(0);
+    const post = await job.action("stop", { inputs: { "job-status": "cancelled" } });
+    expect(post.exitCode, post.log).toBe(0);
+    expect(await processesOf(job.directory)).toEqual([]);
+  });
+});
