@@ -4,6 +4,7 @@ import type { Deps } from "../system/deps.ts";
 /** Variables that mark the processes we start; children inherit them. */
 export const OWNER_VARIABLE = "CONVEX_ACTION_OWNER";
 export const JOB_VARIABLE = "CONVEX_ACTION_JOB";
+export const STEP_VARIABLE = "CONVEX_ACTION_STEP";
 export const DIRECTORY_VARIABLE = "CONVEX_ACTION_DIRECTORY";
 
 /** A process with our mark. */
@@ -13,6 +14,8 @@ export interface MarkedProcess {
   readonly owner: string;
   /** As `jobProcess` wrote it. */
   readonly job?: string;
+  /** `github.action` of the step that started it. */
+  readonly step?: string;
   readonly directory?: string;
 }
 
@@ -68,6 +71,7 @@ function marksOf(environment: readonly string[], pid: number, group: number): Ma
   };
   const owner = value(OWNER_VARIABLE);
   const job = value(JOB_VARIABLE);
+  const step = value(STEP_VARIABLE);
   const directory = value(DIRECTORY_VARIABLE);
   if (owner === undefined || owner === "") return undefined;
   return {
@@ -75,6 +79,7 @@ function marksOf(environment: readonly string[], pid: number, group: number): Ma
     group,
     owner,
     ...(job === undefined ? {} : { job }),
+    ...(step === undefined ? {} : { step }),
     ...(directory === undefined ? {} : { directory }),
   };
 }

@@ -1,0 +1,241 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, open, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
+import type { Deps } from "../system/deps.ts";
+import { freePorts, isFree, whoHolds } from "../system/ports.ts";
+import type { BackendSpec, BackendState, Ended, RunningBackend, SaveState } from "./backend.ts";
+import {
+  type Addresses,
+  addressesOf,
+  backendArguments,
+  backendEnvironment,
+  type Layout,
+  layoutOf,
+  missingForS3,
+} from "./binary-command.ts";
+import { passData, takeData } from "./data-lock.ts";
+import { tailOf } from "./log-tail.ts";
+import { nodePath } from "./node-path.ts";
+import {
+  DIRECTORY_VARIABLE,
+  JOB_VARIABLE,
+  jobProcess,
+  linuxStartTime,
+  OWNER_VARIABLE,
+  processTable,
+  STEP_VARIABLE,
+} from "./process-table.ts";
+
+export type BinaryState = Extract<BackendState, { runtime: "binary" }>;
+
+export interface BinaryPlace {
+  /** The backend's binary. */
+  readonly executable: string;
+  /** `[A-Za-z0-9._-]+`, unique to this step: names the directory and marks the process. */
+  readonly owner: string;
+  /** RUNNER_TEMP. */
+  readonly temp: string;
+}
+
+/** In our directory: proves at the end that it is ours. */
+export const OWNER_FILE = "owner";
+
+/** How often other ports are tried when somebody takes ours between the choice and the start. */
+const PORT_ATTEMPTS = 4;
+
+/**
+ * Starts the release binary as a process of its own group that outlives this one (contract 1.1, 1.6). Returns as soon
+ * as it runs; whether it is ready is `waitUntilReady`'s to say. The state is saved before anything is made.
+ * @throws ActionError `port-taken`, `port-forbidden`, `binary-unfit`, `data-in-use`
+ */
+export async function startBinary(
+  spec: BackendSpec,
+  place: BinaryPlace,
+  save: SaveState,
+  deps: Deps,
+): Promise<RunningBackend> {
+  const layout = layoutOf(spec, place.temp, place.owner);
+  const state: BinaryState = {
+    runtime: "binary",
+    owner: place.owner,
+    directory: layout.directory,
+    keepsData: spec.data !== undefined,
+    logFile: layout.logFile,
+  };
+  save(state);
+  await prepare(spec, layout, place.owner, deps);
+  const [node, marks] = await Promise.all([nodePath(deps), marksOf(place, layout, deps)]);
+  if (node.warning !== undefined) deps.log.warning(node.warning);
+  const env = backendEnvironment(spec, layout, node.path, marks, deps.env);
+  for (let attempt = 1; ; attempt++) {
+    const addresses = await choosePorts(spec, deps);
+    const backend = await launch(spec, place, layout, addresses, env, state, save, deps);
+    const chosen = spec.port === 0 || spec.sitePort === 0;
+    if (!chosen || attempt === PORT_ATTEMPTS || !(await lostPort(backend, deps))) return backend;
+    deps.log.info(`Another process took port ${addresses.port} or ${addresses.sitePort} meanwhile; trying others.`);
+  }
+}
+
+async function prepare(spec: BackendSpec, layout: Layout, owner: string, deps: Deps): Promise<void> {
+  const missing = missingForS3(spec);
+  if (missing.length > 0) {
+    deps.log.warning(
+      `backend-env sets only some of the variables for S3 storage, so files are kept locally; missing: ${missing.join(", ")}.`,
+    );
+  }
+  await mkdir(layout.directory, { mode: 0o700 });
+  await writeFile(join(layout.directory, OWNER_FILE), owner, { mode: 0o600 });
+  await mkdir(layout.temp, { mode: 0o700 });
+  await mkdir(layout.data, { recursive: true, mode: 0o700 });
+  if (spec.data === undefined) return;
+  const table = processTable(deps);
+  const startTime = (await table.startTime(process.pid)) ?? "";
+  await takeData(spec.data, { owner, pid: process.pid, startTime }, table);
+}
+
+async function marksOf(place: BinaryPlace, layout: Layout, deps: Deps): Promise<Record<string, string>> {
+  const job = await jobProcess(deps);
+  const step = deps.env["GITHUB_ACTION"];
+  return {
+    [OWNER_VARIABLE]: place.owner,
+    [DIRECTORY_VARIABLE]: layout.directory,
+    ...(job === undefined ? {} : { [JOB_VARIABLE]: job }),
+    ...(step === undefined ? {} : { [STEP_VARIABLE]: step }),
+  };
+}
+
+async function choosePorts(spec: BackendSpec, deps: Deps): Promise<Addresses> {
+  const wanted = [spec.port, spec.sitePort];
+  const fixed = wanted.filter((port) => port !== 0);
+  const taken = await Promise.all(fixed.map((port) => isFree(port, spec.bind).then((free) => (free ? [] : [port]))));
+  const [first] = taken.flat();
+  if (first !== undefined) throw await portTaken(first, spec.bind, deps);
+  const free = (await freePorts(4, spec.bind)).filter((port) => !fixed.includes(port));
+  const [port = 0, sitePort = 0] = wanted.map((want) => (want === 0 ? (free.shift() ?? 0) : want));
+  return addressesOf(spec, port, sitePort);
+}
+
+async function portTaken(port: number, bind: string, deps: Deps): Promise<ActionError> {
+  if (port < 1024 && (await whoHolds(port, deps)) === undefined) {
+    return new ActionError(
+      "port-forbidden",
+      `Port ${port} on ${bind} cannot be opened: ports below 1024 need rights that this job has not.`,
+      "Choose one from 1024 on, or 0 for any free one.",
+    );
+  }
+  const holder = (await whoHolds(port, deps)) ?? "another process";
+  const pid = Number(/\(pid (\d+)\)/.exec(holder)?.[1]);
+  const ours = (await processTable(deps).marked()).find((process) => process.pid === pid);
+  const job = await jobProcess(deps);
+  const same = ours?.job !== undefined && ours.job === job ? "this job" : "another job";
+  const who =
+    ours === undefined ? holder : `the backend that step "${ours.step ?? "?"}" of ${same} started (pid ${pid})`;
+  return new ActionError(
+    "port-taken",
+    `Port ${port} on ${bind} is in use by ${who}.`,
+    "Free it, or set port: 0 and site-port: 0 to let the backend take free ports.",
+  );
+}
+
+async function launch(
+  spec: BackendSpec,
+  place: BinaryPlace,
+  layout: Layout,
+  addresses: Addresses,
+  env: Record<string, string>,
+  state: BinaryState,
+  save: SaveState,
+  deps: Deps,
+): Promise<RunningBackend> {
+  const log = await open(layout.logFile, "a", 0o600);
+  let child: ChildProcess;
+  try {
+    child = spawn(place.executable, backendArguments(spec, layout, addresses), {
+      cwd: layout.directory,
+      env,
+      // A group of its own: the Node child of the backend outlives it otherwise (contract 1.6).
+      detached: true,
+      stdio: ["ignore", log.fd, log.fd],
+      windowsHide: true,
+    });
+    const { pid } = child;
+    if (pid !== undefined) save(withStart(state, pid, deps));
+  } finally {
+    await log.close();
+  }
+  const { pid } = child;
+  if (pid === undefined) throw unfit(place.executable, await startError(child));
+  const startTime = await processTable(deps).startTime(pid);
+  if (startTime !== undefined) {
+    save({ ...state, pid, startTime });
+    if (spec.data !== undefined) await passData(spec.data, { owner: place.owner, pid, startTime });
+  }
+  return running(child, pid, layout, addresses);
+}
+
+/** Without waiting: between the spawn and this state lies no moment at which the action could be ended. */
+function withStart(state: BinaryState, pid: number, deps: Deps): BinaryState {
+  const startTime = deps.platform === "linux" ? linuxStartTime(pid) : undefined;
+  return { ...state, pid, ...(startTime === undefined ? {} : { startTime }) };
+}
+
+async function startError(child: ChildProcess): Promise<unknown> {
+  const [error]: unknown[] = await once(child, "error");
+  return error;
+}
+
+function unfit(executable: string, error: unknown): ActionError {
+  const code = systemCode(error);
+  const foreign = code === "ENOEXEC" || code === "UNKNOWN" || (code === "ENOENT" && existsSync(executable));
+  return new ActionError(
+    "binary-unfit",
+    foreign
+      ? `${executable} cannot run on this system: it is made for another processor or another C library (release binaries want glibc).`
+      : `${executable} cannot be started: ${messageOf(error)}.`,
+    foreign ? "Use a runner image with glibc, or runtime: docker." : "Check binary-path and its rights.",
+    { cause: error },
+  );
+}
+
+function running(child: ChildProcess, pid: number, layout: Layout, addresses: Addresses): RunningBackend {
+  const { url, siteUrl, cloudOrigin, siteOrigin } = addresses;
+  const ended = new Promise<Ended>((resolve) => {
+    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal, outOfMemory: false }));
+  });
+  return {
+    url,
+    siteUrl,
+    cloudOrigin,
+    siteOrigin,
+    ended,
+    pid,
+    logs: (count) => tailOf(layout.logFile, count),
+    detach: () => child.unref(),
+  };
+}
+
+/** Waits until the backend listens or has ended; true when it ended because somebody else had one of its ports. */
+async function lostPort(backend: RunningBackend, deps: Deps): Promise<boolean> {
+  const over = new AbortController();
+  let ended = false;
+  void backend.ended.then(() => {
+    ended = true;
+    over.abort();
+  });
+  // Bounded by the caller's own wait for readiness: what has not shown within that time is not a lost port.
+  const until = deps.clock.now() + 5000;
+  while (!ended && deps.clock.now() < until) {
+    const there = await deps.http
+      .request(`${backend.url}/instance_name`, { timeoutMs: 1000, signal: over.signal, maxBytes: 65_536 })
+      .catch(() => undefined);
+    if (there !== undefined) break;
+    await deps.clock.sleep(10, over.signal).catch(() => undefined);
+  }
+  // An answer may come from the one who took the port: ours ends of it at once (contract 1.6).
+  if (!ended) return false;
+  const lines = await backend.logs(50);
+  return lines.some((line) => /Could not start (backend|backend_http_proxy) on/.test(line));
+}
