@@ -5,8 +5,8 @@ import type { Engine } from "./engine.ts";
 export interface OriginProblem {
   readonly name: "cloud-origin" | "site-origin";
   readonly origin: string;
-  /** What curl said. */
-  readonly reason: string;
+  /** Full sentences: what, why, what depends on it. */
+  readonly what: string;
 }
 
 /**
@@ -16,27 +16,41 @@ export interface OriginProblem {
 export async function probeOrigins(
   engine: Engine,
   containerId: string,
-  origins: { readonly cloudOrigin: string; readonly siteOrigin: string; readonly instanceName: string },
+  origins: { readonly cloudOrigin: string; readonly siteOrigin: string; readonly instanceName?: string },
 ): Promise<OriginProblem[]> {
-  const found = await Promise.all([
-    probe(engine, containerId, "cloud-origin", origins.cloudOrigin, "/instance_name", origins.instanceName),
+  const { cloudOrigin, siteOrigin, instanceName } = origins;
+  const [cloud, site] = await Promise.all([
+    whyNot(engine, containerId, `${cloudOrigin}/instance_name`, instanceName),
     // The site port answers /version itself, whatever the app routes (contract 1.5).
-    probe(engine, containerId, "site-origin", origins.siteOrigin, "/version", undefined),
+    whyNot(engine, containerId, `${siteOrigin}/version`, undefined),
   ]);
-  return found.filter((problem) => problem !== undefined);
+  const problems: OriginProblem[] = [];
+  if (cloud !== undefined) {
+    problems.push({
+      name: "cloud-origin",
+      origin: cloudOrigin,
+      what: `The backend gives out ${cloudOrigin} as its address, but cannot reach itself there (${cloud}). Node actions that call back and uploads in them will fail with "fetch failed".`,
+    });
+  }
+  if (site !== undefined) {
+    problems.push({
+      name: "site-origin",
+      origin: siteOrigin,
+      what: `The backend gives out ${siteOrigin} for its HTTP actions, but cannot reach itself there (${site}). Sign-in by Convex Auth will fail.`,
+    });
+  }
+  return problems;
 }
 
-async function probe(
+/** What curl says against it. The forwarder may need a moment on a busy machine, hence the retries. */
+async function whyNot(
   engine: Engine,
   containerId: string,
-  name: OriginProblem["name"],
-  origin: string,
-  path: string,
+  url: string,
   expected: string | undefined,
-): Promise<OriginProblem | undefined> {
-  const argv = ["curl", "-sS", "-f", "--max-time", "5", `${origin}${path}`];
-  const { exitCode, stdout, stderr } = await execIn(engine, containerId, argv);
-  if (exitCode !== 0) return { name, origin, reason: stderr.trim() || `curl ended with exit code ${exitCode}` };
-  if (expected === undefined || stdout === expected) return undefined;
-  return { name, origin, reason: "something else than this backend answers there" };
+): Promise<string | undefined> {
+  const limits = ["--max-time", "5", "--retry", "2", "--retry-delay", "1", "--retry-connrefused"];
+  const { exitCode, stdout, stderr } = await execIn(engine, containerId, ["curl", "-sSf", ...limits, url]);
+  if (exitCode === 0 && (expected === undefined || stdout === expected)) return undefined;
+  return exitCode === 0 ? "something else answers" : (stderr.trim().split("\n").at(-1) ?? `exit code ${exitCode}`);
 }
