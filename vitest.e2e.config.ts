@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+// One engine and fixed ports are shared by all: one file at a time.
+export default defineConfig({
+  test: {
+    include: ["test/e2e/**/*.test.ts"],
+    exclude: ["**/*.long.test.ts"],
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    reporters: ["default"],
+  },
+});
