@@ -1,9 +1,11 @@
 import type { AuthKeys } from "../credentials/auth-keys.ts";
+import { BackendError } from "../deployment/backend-error.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
 import { runCalls } from "../deployment/functions.ts";
 import { importData } from "../deployment/import.ts";
 import { push } from "../deployment/push.ts";
 import { checkSignIn } from "../deployment/sign-in.ts";
+import { variableRefusal } from "../deployment/variables.ts";
 import { ActionError } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
@@ -24,7 +26,12 @@ export async function pushVariables(
     const present = await client.listVariables();
     reportMissing(prepared.scan, new Set([...present.keys(), ...values.keys()]), deps);
   }
-  if (values.size > 0) await client.updateVariables([...values].map(([name, value]) => ({ name, value })));
+  if (values.size === 0) return [];
+  try {
+    await client.updateVariables([...values].map(([name, value]) => ({ name, value })));
+  } catch (error) {
+    throw error instanceof BackendError ? variableRefusal(error) : error;
+  }
   return [...values.keys()].sort();
 }
 
@@ -85,13 +92,14 @@ export async function importAll(prepared: Prepared, client: DeploymentClient, de
   let documents = 0;
   for (const source of prepared.imports) {
     const mode = source.format === "zip" ? "replaceAll" : "append";
-    documents += (await importData(client, deps, source, { mode })).documents;
+    documents += (await importData(client, deps, source, { mode, showDocuments: prepared.inputs.showDocuments }))
+      .documents;
   }
   return prepared.imports.length === 0 ? undefined : `${documents} documents from ${prepared.imports.length} files`;
 }
 
 export async function runFunctions(prepared: Prepared, client: DeploymentClient, deps: Deps): Promise<string[]> {
-  const done = await runCalls(client, deps, prepared.calls);
+  const done = await runCalls(client, deps, prepared.calls, { showDocuments: prepared.inputs.showDocuments });
   return done.map(({ path, ms }) => `${path} (${seconds(ms)})`);
 }
 

@@ -132,7 +132,7 @@ async function launchBinary(
   const backend = await timeline.phase("boot", () =>
     startBinary(
       spec.data === undefined ? spec : { ...spec, data: resolve(workspace, spec.data) },
-      { executable, owner, temp },
+      { executable: executable.path, owner, temp },
       save,
       deps,
     ),

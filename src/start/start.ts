@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os";
 import type { BackendState } from "../backend/backend.ts";
-import { endLeftover, findLeftovers as findProcesses } from "../backend/binary.ts";
+import { endLeftover, findLeftovers as findProcesses } from "../backend/binary-leftovers.ts";
 import { resolveImage } from "../backend/catalogue.ts";
 import { startDashboard } from "../backend/docker/dashboard.ts";
 import { connectEngine } from "../backend/docker/engine.ts";
@@ -197,8 +197,11 @@ async function probe(usable: Usable, run: Run): Promise<void> {
   const { engine, backend } = usable.launched;
   if (engine === undefined || backend.containerId === undefined) return;
   const { cloudOrigin, siteOrigin } = backend;
-  for (const problem of await probeOrigins(engine, backend.containerId, { cloudOrigin, siteOrigin }, run.deps)) {
-    run.deps.log.warning(problem.what);
+  const origins = { cloudOrigin, siteOrigin, instanceName: usable.instanceName };
+  for (const { name, origin, reason } of await probeOrigins(engine, backend.containerId, origins)) {
+    run.deps.log.warning(
+      `${name} ${origin} does not lead to the backend from inside its container (${reason}): Node actions, file URLs and sign-in that use it will fail.`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import type { BackendState, TeardownStep } from "../backend/backend.ts";
-import { stopBinary, tailOf } from "../backend/binary.ts";
+import { stopBinary } from "../backend/binary-stop.ts";
 import { containerLogs, stopContainer } from "../backend/docker/teardown.ts";
+import { tailOf } from "../backend/log-tail.ts";
 import { messageOf } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 
@@ -18,7 +19,7 @@ export async function teardown(state: BackendState, deps: Deps): Promise<readonl
 /** Warns of every step that failed, so that nobody has to find a leftover by surprise. */
 export function reportTeardown(steps: readonly TeardownStep[], deps: Deps): void {
   for (const { what, error } of steps) {
-    if (error === undefined) deps.log.info(what);
+    if (error === undefined) deps.log.info(`Done: ${what}.`);
     else deps.log.warning(`Could not ${what}: ${messageOf(error)}`);
   }
 }
