@@ -198,11 +198,7 @@ async function probe(usable: Usable, run: Run): Promise<void> {
   if (engine === undefined || backend.containerId === undefined) return;
   const { cloudOrigin, siteOrigin } = backend;
   const origins = { cloudOrigin, siteOrigin, instanceName: usable.instanceName };
-  for (const { name, origin, reason } of await probeOrigins(engine, backend.containerId, origins)) {
-    run.deps.log.warning(
-      `${name} ${origin} does not lead to the backend from inside its container (${reason}): Node actions, file URLs and sign-in that use it will fail.`,
-    );
-  }
+  for (const { what } of await probeOrigins(engine, backend.containerId, origins)) run.deps.log.warning(what);
 }
 
 async function startAndDeploy(run: Run): Promise<void> {
