@@ -40,13 +40,12 @@ export function parseAuthorization(header: string | undefined): Credentials {
  */
 function parseKeyAndUser(text: string): { key: string; user?: UserIdentity } {
   const parts = text.split(":");
-  const prefixed = parts.length > 1 && !(parts[0] ?? "").includes("|");
-  const [prefix = "", ...rest] = prefixed ? parts : ["", ...parts];
-  const [bare = "", acting, ...more] = rest;
-  if (more.length > 0) throw malformedHeader();
+  const [prefix = ""] = parts;
   // With these two prefixes the header form drops the name part altogether (contract 2).
-  const nameless = prefix === "preview" || prefix === "project";
-  const key = nameless ? bare.slice(bare.indexOf("|") + 1) : bare;
+  if (parts.length > 1 && (prefix === "preview" || prefix === "project"))
+    return { key: text.slice(text.indexOf("|") + 1) };
+  const [key = "", acting, ...more] = parts.length > 1 && !prefix.includes("|") ? parts.slice(1) : parts;
+  if (more.length > 0) throw malformedHeader();
   return acting === undefined ? { key } : { key, user: parseActingUser(acting) };
 }
 

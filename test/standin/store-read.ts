@@ -120,6 +120,10 @@ export class Snapshot implements ReadTransaction {
     return within.map(({ doc }) => doc);
   }
 
+  fork(): ReadTransaction {
+    return new Snapshot(this.tables, this.ts);
+  }
+
   close(): void {}
 }
 

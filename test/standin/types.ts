@@ -110,6 +110,8 @@ export interface ReadTransaction {
     table: string,
     query: { fields: readonly string[]; lower?: Bound; upper?: Bound; order?: "asc" | "desc" },
   ): Document[];
+  /** The same snapshot with reads of its own. */
+  fork(): ReadTransaction;
   /** Ends it; needed by nothing but memory, and by the `read` helper done itself. */
   close(): void;
 }
@@ -169,6 +171,8 @@ export interface Blobs {
   putStream(kind: BlobKind, stream: Readable): Promise<{ uuid: string; size: number; sha256: Buffer }>;
   /** Undefined when the file is gone. */
   get(kind: BlobKind, uuid: string): Promise<Buffer | undefined>;
+  /** Expired exports only; nothing else is ever deleted. */
+  delete(kind: BlobKind, uuid: string): Promise<void>;
   has(kind: BlobKind, uuid: string): boolean;
   /** Where it is or would be. */
   path(kind: BlobKind, uuid: string): string;
@@ -188,6 +192,10 @@ export interface ApiRequest {
   readonly headers: IncomingMessage["headers"];
   readonly raw: IncomingMessage;
   readonly response: ServerResponse;
+  /** Aborted when the backend shuts down: long polls then answer 500 at once. */
+  readonly draining: AbortSignal;
+  /** Aborted when the client has gone. */
+  readonly closed: AbortSignal;
   /** The whole body, brotli undone. `limit` in bytes (2 MiB unless given), above it 400 `BadJsonBody`. */
   bytes(limit?: number): Promise<Buffer>;
   /** The JSON body checked against a shape; errors are those of contract 3.1. */
@@ -216,8 +224,8 @@ export type Handler = (request: ApiRequest) => ApiResponse | Promise<ApiResponse
 export interface RouteOptions {
   /** No CORS headers, no client version check: `/version`, `/metrics`. */
   readonly plain?: boolean;
-  /** Not listed in the access log. */
-  readonly silent?: boolean;
+  /** No CORS headers are added: HTTP actions answer for themselves. */
+  readonly ownCors?: boolean;
 }
 
 export interface Routes {
@@ -334,9 +342,16 @@ export interface RunRequest {
   readonly visibility: "public" | "all";
   readonly parentExecutionId?: string;
   readonly requestId?: string;
+  /** A snapshot to read from instead of the newest (queries only). */
+  readonly snapshot?: ReadTransaction;
 }
 
-export type RunResult = Outcome & { readonly requestId: string; readonly ts: bigint };
+export type RunResult = Outcome & {
+  readonly requestId: string;
+  /** Of the snapshot read, or of the commit. */
+  readonly ts: bigint;
+  readonly reads: ReadonlySet<string>;
+};
 
 /** Looks up, checks, runs and logs functions. ApiErrors pass through. */
 export interface Functions {

@@ -1,0 +1,109 @@
+/** Endpoints that say what is running (contract 1.5, 3.2), and the small admin ones of contract 3.3. */
+import { type Identities, requireAdmin } from "./identity.ts";
+import { jsonResponse, textResponse } from "./server.ts";
+import { array, object, optional, string } from "./shapes.ts";
+import { notAnUpgrade } from "./sync.ts";
+import { ApiError, type Handler, internalError, type Like, type Routes, type Store } from "./types.ts";
+
+export interface PlainOptions {
+  readonly instanceName: string;
+  readonly version: string;
+  readonly metrics: boolean;
+  readonly like: Like;
+}
+
+export function addPlainRoutes(routes: Routes, options: PlainOptions): void {
+  const { instanceName, version, metrics, like } = options;
+  routes.route("GET", "/version", () => textResponse(version), { plain: true });
+  routes.route("GET", "/metrics", () => (metrics ? textResponse(METRICS) : metricsDisabled()), { plain: true });
+  routes.route("GET", "/instance_version", () => textResponse(version));
+  routes.route("GET", "/instance_name", () => textResponse(instanceName));
+  routes.route("GET", "/", () => textResponse("This Convex deployment is running. See https://docs.convex.dev/."));
+  routes.route("POST", "/echo", (request) => {
+    const length = request.headers["content-length"];
+    return { body: request.raw, ...(length === undefined ? {} : { headers: { "content-length": length } }) };
+  });
+  for (const path of ["/api/sync", "/api/:version/sync"]) {
+    routes.route("GET", path, () => {
+      throw notAnUpgrade();
+    });
+  }
+  if (like !== "first") routes.route("GET", "/api/check_admin_key", checkAdminKey(like));
+}
+
+const METRICS = "# The stand-in backend, a test double, measures nothing.\nstandin_up 1\n";
+
+function metricsDisabled() {
+  return jsonResponse(JSON.stringify({ code: "MetricsDisabled", message: "/metrics endpoint disabled" }), 404);
+}
+
+function checkAdminKey(like: Like): Handler {
+  return async (request) => {
+    const identity = await request.identity();
+    // The newer ones let read-only keys through and say what they may do.
+    requireAdmin(identity, like === "head" ? "read" : "write");
+    const readOnly = identity.kind === "admin" && identity.readOnly;
+    return jsonResponse(
+      like === "head" ? JSON.stringify({ success: true, allowedOps: [], isReadOnly: readOnly }) : '{"success":true}',
+    );
+  };
+}
+
+export interface DataDeps {
+  readonly store: Store;
+  readonly identities: Identities;
+  /** Tables of the active schema; they cannot be deleted. */
+  readonly schemaTables: (component: string) => readonly string[];
+}
+
+interface DeleteTables {
+  readonly tableNames: string[];
+  readonly componentId: string | undefined;
+}
+
+const deleteShape = object<DeleteTables>("DeleteTableArgs", {
+  tableNames: array(string),
+  componentId: optional(string),
+});
+
+export function addDataRoutes(routes: Routes, deps: DataDeps, like: Like): void {
+  const { store } = deps;
+  routes.route("GET", "/api/shapes2", async (request) => {
+    await request.requireAdmin("read");
+    // No tool of ours reads shapes: every table is told to be of unknown shape.
+    const shapes = store.read((tx) => tx.userTables("").map(({ name }) => [name, { type: "Unknown" }] as const));
+    return jsonResponse(JSON.stringify(Object.fromEntries(shapes)));
+  });
+  for (const name of ["list_snapshot", "document_deltas"]) {
+    routes.route("GET", `/api/${name}`, async (request) => {
+      const identity = await request.identity();
+      if (identity.kind === "none") {
+        const text = "This request requires the HTTP `Authorization` header.";
+        throw new ApiError(401, "AuthorizationMissing", text);
+      }
+      return jsonResponse(`{"values":[],"snapshot":${store.lastCommit},"cursor":null,"hasMore":false}`);
+    });
+  }
+  routes.route("POST", "/api/delete_tables", async (request) => {
+    const { tableNames, componentId } = await request.adminJson(deleteShape, "write");
+    await store.write((tx) => {
+      const component = componentId === undefined || componentId === "" ? "" : tx.get("", componentId)?.["path"];
+      if (typeof component !== "string") throw internalError();
+      for (const name of tableNames) {
+        if (deps.schemaTables(component).includes(name)) {
+          const text = `Failed to delete table "${name}" because it appears in the schema`;
+          throw new ApiError(400, "SchemaEnforcementError", text);
+        }
+        const table = tx.table(component, name);
+        if (table !== undefined) tx.deleteTable(table.tablet);
+      }
+    });
+    return {};
+  });
+  if (like !== "first") {
+    routes.route("GET", "/api/v1/list_log_streams", async (request) => {
+      await request.requireAdmin("read");
+      return jsonResponse("[]");
+    });
+  }
+}
