@@ -3,6 +3,7 @@ import type { Log } from "../system/deps.ts";
 import { type Http, HttpFault, type HttpResponse } from "../system/http.ts";
 import { answerError, BackendError, faultError } from "./backend-error.ts";
 import { asRecord } from "./json.ts";
+import { variableRefusal } from "./variables.ts";
 
 /** Equal to package.json's version (a test checks it). The backend wants three numbers at the end (contract 3.1). */
 export const CLIENT_VERSION = "1.0.0";
@@ -52,7 +53,7 @@ export interface VariableChange {
   readonly value: string | null;
 }
 
-/** One running deployment over plain HTTP. Every method throws a `BackendError`. */
+/** One running deployment over plain HTTP. Every method throws a `BackendError`, or another `ActionError` that names more. */
 export class DeploymentClient {
   readonly url: string;
   readonly #key: string;
@@ -164,12 +165,13 @@ export class DeploymentClient {
    * several. Setting the same again changes nothing, so it is tried again after a cut connection.
    */
   async updateVariables(changes: readonly VariableChange[], options: CallOptions = {}): Promise<void> {
-    for (const batch of batches(changes, 2_000_000)) {
-      await this.request("POST", "/api/update_environment_variables", {
-        ...options,
-        json: { changes: batch },
-        idempotent: true,
-      });
+    try {
+      for (const batch of batches(changes, 2_000_000)) {
+        const json = { changes: batch };
+        await this.request("POST", "/api/update_environment_variables", { ...options, json, idempotent: true });
+      }
+    } catch (error) {
+      throw error instanceof BackendError ? variableRefusal(error) : error;
     }
   }
 
