@@ -1,5 +1,5 @@
 import { ActionError } from "../runner/errors.ts";
-import { type ImageReference, parseReference } from "./docker/reference.ts";
+import { parseReference, type Reference } from "./docker/reference.ts";
 import { type Release, releases } from "./pins.ts";
 import { checkDigest, latestRefused, parseVersion, type Version } from "./version.ts";
 
@@ -33,7 +33,7 @@ export interface ImageWish {
 }
 
 /** The reference, with the faults that have an error of their own told first. */
-function readImage(image: string): ImageReference {
+function readImage(image: string): Reference {
   const at = image.indexOf("@");
   if (at !== -1) checkDigest("image", image.slice(at + 1));
   const reference = parseReference(image);
@@ -133,7 +133,7 @@ export function resolveImage(wish: ImageWish, list: readonly Release[] = release
   return unpinned({ ...said, reference: `${repository}:${tag}`, repository, byDefault }, wish.requireDigest ?? false);
 }
 
-function aboutReference(image: ImageReference, list: readonly Release[]): Known {
+function aboutReference(image: Reference, list: readonly Release[]): Known {
   const { digest, tag } = image;
   if (digest !== undefined) return known({ kind: "digest", digest }, list);
   return tag !== undefined && /^[0-9a-f]{40}$/.test(tag)
