@@ -92,9 +92,10 @@ export function tablePlace(
   if (file === undefined) return undefined;
   const place = inRepository(sources, file);
   const text = sources.read(file) ?? "";
-  const at = table === undefined ? -1 : text.search(new RegExp(`(^|[\\s{,"'])${table}["']?\\s*:`));
-  if (at === -1) return { file: place };
-  return { file: place, line: lineOf(text, text.indexOf(table ?? "", at)) };
+  if (table === undefined) return { file: place };
+  const at = text.search(new RegExp(`(^|[\\s{,"'])${table}["']?\\s*:`));
+  // Not in this schema: then it is a component's, which the backend does not name (contract 5.2).
+  return at === -1 ? undefined : { file: place, line: lineOf(text, text.indexOf(table, at)) };
 }
 
 /** Where auth.config reads a variable. */

@@ -84,6 +84,8 @@ interface Kind {
   readonly code: string;
   readonly title: string;
   readonly hint: string;
+  /** The module at fault where the text names none. */
+  readonly module?: string;
 }
 
 const of =
@@ -101,6 +103,7 @@ const KINDS: readonly Kind[] = [
     matches: of("InvalidAuthConfig"),
     code: "auth-config-invalid",
     title: "The auth config is refused",
+    module: "auth.config.js",
     hint: "Correct auth.config or the variables that it reads: a domain needs a scheme or a known top-level domain.",
   },
   {
@@ -126,6 +129,7 @@ const KINDS: readonly Kind[] = [
     matches: (call) => call.code === "InvalidCron" || says(/^The cron job |cron identifier/i)(call),
     code: "cron-invalid",
     title: "A cron job is refused",
+    module: "crons.js",
     hint: "Correct crons.ts; nothing was deployed.",
   },
   {
@@ -151,6 +155,7 @@ const KINDS: readonly Kind[] = [
       of("InvalidDefinition", "TypecheckError", "InvalidConvexConfig")(call) || says(/\(convex\.config\.[jt]s:/)(call),
     code: "convex-config-invalid",
     title: "convex.config.ts is refused",
+    module: "convex.config.js",
     hint: "Correct convex.config.ts; nothing was deployed.",
   },
   {
@@ -174,11 +179,7 @@ function badPush(call: FailedCall, { sources }: PushContext): Verdict {
   const table = /[Tt]able "([^"]+)"/.exec(call.message)?.[1];
   const where =
     stackPlace(call.message, sources) ??
-    (kind?.code === "schema-invalid"
-      ? tablePlace(table, sources)
-      : kind?.code === "auth-config-invalid"
-        ? modulePlace("auth.config.js", sources)
-        : modulePlace(call.message, sources));
+    (kind?.code === "schema-invalid" ? tablePlace(table, sources) : modulePlace(kind?.module ?? call.message, sources));
   const title = kind?.title ?? "The deploy is refused";
   const annotations = where === undefined ? [] : [{ title, message: call.message, ...where }];
   const at =
