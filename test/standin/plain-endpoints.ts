@@ -16,9 +16,11 @@ export function addPlainRoutes(routes: Routes, options: PlainOptions): void {
   const { instanceName, version, metrics, like } = options;
   routes.route("GET", "/version", () => textResponse(version), { plain: true });
   routes.route("GET", "/metrics", () => (metrics ? textResponse(METRICS) : metricsDisabled()), { plain: true });
-  routes.route("GET", "/instance_version", () => textResponse(version));
-  routes.route("GET", "/instance_name", () => textResponse(instanceName));
-  routes.route("GET", "/", () => textResponse("This Convex deployment is running. See https://docs.convex.dev/."));
+  const silent = { silent: true };
+  routes.route("GET", "/instance_version", () => textResponse(version), silent);
+  routes.route("GET", "/instance_name", () => textResponse(instanceName), silent);
+  const running = "This Convex deployment is running. See https://docs.convex.dev/.";
+  routes.route("GET", "/", () => textResponse(running), silent);
   routes.route("POST", "/echo", (request) => {
     const length = request.headers["content-length"];
     return { body: request.raw, ...(length === undefined ? {} : { headers: { "content-length": length } }) };

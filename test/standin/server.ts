@@ -108,7 +108,10 @@ export class HttpServer {
   #make(listener: (raw: IncomingMessage, response: ServerResponse) => Promise<void>): Server {
     const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 90_000 });
     server.on("request", (raw, response) => {
-      if (this.#draining.signal.aborted) response.setHeader("connection", "close");
+      // A connection that becomes idle during a shutdown would otherwise be waited for.
+      response.once("finish", () => {
+        if (this.#draining.signal.aborted) raw.socket.end();
+      });
       listener(raw, response).catch(() => response.destroy());
     });
     server.on("checkContinue", (raw, response) => {
@@ -151,7 +154,10 @@ export class HttpServer {
       raw.resume();
       return;
     }
-    response.once("close", () => this.#logAccess(raw, response, performance.now() - started));
+    const { plain, silent } = match.route.options;
+    if (plain !== true && silent !== true) {
+      response.once("close", () => this.#logAccess(raw, response, performance.now() - started));
+    }
     const timeout = setTimeout(() => timeOut(response), this.#options.requestTimeoutMs);
     try {
       await this.#answer(raw, response, url, match);
@@ -184,7 +190,8 @@ export class HttpServer {
       if (!(error instanceof ApiError)) this.onError(error);
       answer = errorResponse(error instanceof ApiError ? error : internalError());
     }
-    await send(response, method, answer, { ...cors, ...client.headers });
+    const last = draining.aborted ? { connection: "close" } : {};
+    await send(response, method, answer, { ...cors, ...client.headers, ...last });
   }
 
   #logAccess(raw: IncomingMessage, response: ServerResponse, ms: number): void {

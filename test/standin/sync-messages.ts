@@ -95,7 +95,6 @@ function object(value: unknown): Record<string, unknown> {
 function field(fields: Record<string, unknown>, key: string, type: "string" | "number"): unknown {
   const value = fields[key];
   if (value === undefined) throw invalid(`missing field \`${key}\``);
-  // biome-ignore lint/suspicious/useValidTypeof: the two names are types
   if (typeof value !== type) throw invalid(`${key}: invalid type, expected a ${type}`);
   return value;
 }

@@ -224,6 +224,8 @@ export type Handler = (request: ApiRequest) => ApiResponse | Promise<ApiResponse
 export interface RouteOptions {
   /** No CORS headers, no client version check: `/version`, `/metrics`. */
   readonly plain?: boolean;
+  /** Not in the access log. */
+  readonly silent?: boolean;
   /** No CORS headers are added: HTTP actions answer for themselves. */
   readonly ownCors?: boolean;
 }
