@@ -11,6 +11,7 @@ import { canRunLinux, connectEngine, type Engine } from "../backend/docker/engin
 import { ensureImage } from "../backend/docker/image.ts";
 import { checkBinaryPath, obtainBinary } from "../backend/download.ts";
 import type { Deps } from "../system/deps.ts";
+import { readyDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
 import type { Prepared } from "./prepare.ts";
 import type { Timeline } from "./timeline.ts";
@@ -186,6 +187,10 @@ export async function launch(
 ): Promise<Launched> {
   const runtime = await chooseRuntime(prepared.inputs, deps);
   if (runtime === "service-container") return await adopt(prepared, save, timeline, deps);
+  const { database, inputs, backendEnv } = prepared;
+  if (database !== undefined) {
+    await timeline.phase("database", () => readyDatabase(database, inputs, runtime, backendEnv, deps));
+  }
   const owner = newOwner();
   return runtime === "docker"
     ? await launchContainer(prepared, owner, save, timeline, deps)

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { checkMysqlUrl, checkPostgresUrl } from "../backend/database.ts";
+import type { DatabaseTarget } from "../backend/database.ts";
 import { type AuthKeys, authVariables, generateAuthKeys, readAuthKeys } from "../credentials/auth-keys.ts";
 import { checkInstanceSecret, generateInstanceSecret } from "../credentials/instance-secret.ts";
 import { type CodeScan, missingVariables, scanFunctions } from "../deployment/env-reads.ts";
@@ -10,6 +10,7 @@ import { findProject, type Project } from "../deployment/project.ts";
 import { parseVariables, planVariables, type VariablePlan } from "../deployment/variables.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
+import { checkDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
 
 /** Names of `backend-env` that an input of their own sets. */
@@ -30,6 +31,7 @@ export interface Prepared {
   readonly directory: string;
   readonly instanceSecret: string;
   readonly backendEnv: Readonly<Record<string, string>>;
+  readonly database?: DatabaseTarget;
   readonly calls: readonly FunctionCall[];
   readonly imports: readonly ImportSource[];
   readonly project?: Project;
@@ -95,10 +97,8 @@ export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared
   const instanceSecret = inputs.instanceSecret ?? generateInstanceSecret();
   checkInstanceSecret(instanceSecret);
   deps.log.mask(instanceSecret);
-  const requireSsl = (deps.env["DO_NOT_REQUIRE_SSL"] ?? "") === "";
-  if (inputs.postgresUrl !== undefined) checkPostgresUrl(inputs.postgresUrl, inputs.instanceName, { requireSsl });
-  if (inputs.mysqlUrl !== undefined) checkMysqlUrl(inputs.mysqlUrl, inputs.instanceName);
   const backendEnv = readBackendEnv(inputs);
+  const database = checkDatabase(inputs, backendEnv, deps);
   const calls = parseCalls(inputs.run.join("\n"));
   const imports = inputs.imports.map((text) => parseImport(text, workspace));
   const envFiles = await readEnvFiles(inputs, workspace);
@@ -147,6 +147,7 @@ export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared
     imports,
     fresh,
     variables,
+    ...(database === undefined ? {} : { database }),
     ...(project === undefined ? {} : { project }),
     ...(scan === undefined ? {} : { scan }),
     ...keys,

@@ -78,8 +78,11 @@ function checkPlace(inputs: StartInputs): void {
       "Leave one out.",
     );
   }
-  if (inputs.createDatabase && inputs.postgresUrl === undefined && inputs.mysqlUrl === undefined) {
-    throw conflict("create-database is true, but no database server is named.", "Set postgres-url, or leave it out.");
+  if (inputs.createDatabase && inputs.postgresUrl === undefined) {
+    throw conflict(
+      "create-database is true, but postgres-url is not set; this action creates Postgres databases only.",
+      "Set postgres-url, or leave create-database out. For MySQL, create the database before this step.",
+    );
   }
 }
 
