@@ -1,0 +1,406 @@
+/**
+ * Schemas and indexes of each component over time: one active schema, at most one pending one (the model at the end of
+ * contract 5.2). Kept in documents, so that a push survives a restart.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  ApiError,
+  type Document,
+  type Fields,
+  internalError,
+  type ReadTransaction,
+  type TableInfo,
+  type WriteTransaction,
+} from "../types.ts";
+import { documentMismatch, type TableNumber } from "../validators.ts";
+import {
+  diffIndexes,
+  type Index,
+  type IndexDiff,
+  indexesOf,
+  NO_INDEX_DIFF,
+  type Schema,
+  sameIndex,
+  type TableSchema,
+} from "./schema.ts";
+
+const SCHEMAS = "_schemas";
+const INDEXES = "_index";
+/** A backfill takes some time even for few documents: without a wait, finish_push meets it (contract 5.2). */
+const BACKFILL_MS = 15;
+const BACKFILL_MS_PER_DOCUMENT = 0.02;
+
+type State = "active" | "pending" | "validated" | "failed" | "overwritten";
+
+interface StoredSchema {
+  readonly doc: Document;
+  readonly id: string;
+  readonly state: State;
+  readonly text: string;
+  /** Of a failed one. */
+  readonly error: string;
+  readonly tableName: string | null;
+  /** When validation and backfill are done, ms since 1970. */
+  readonly readyAt: number;
+}
+
+/** Parsed schemas by text; there are few. */
+const parsedSchemas = new Map<string, Schema>();
+
+export function schemaText(schema: Schema): string {
+  return JSON.stringify(schema);
+}
+
+function parseSchema(text: string): Schema {
+  const known = parsedSchemas.get(text);
+  if (known !== undefined) return known;
+  const schema = JSON.parse(text) as Schema;
+  if (parsedSchemas.size > 50) parsedSchemas.clear();
+  parsedSchemas.set(text, schema);
+  return schema;
+}
+
+function stored(tx: ReadTransaction, component: string): StoredSchema[] {
+  return tx.scan(component, SCHEMAS).map((doc) => ({
+    doc,
+    id: String(doc["schemaId"]),
+    state: String(doc["state"]) as State,
+    text: String(doc["text"]),
+    error: String(doc["error"] ?? ""),
+    tableName: typeof doc["tableName"] === "string" ? doc["tableName"] : null,
+    readyAt: Number(doc["readyAt"]),
+  }));
+}
+
+function setState(tx: WriteTransaction, component: string, schema: StoredSchema, changes: Fields): void {
+  const { _id, _creationTime, ...fields } = schema.doc;
+  tx.replace(component, _id, { ...fields, ...changes });
+}
+
+function byState(tx: ReadTransaction, component: string, ...states: State[]): StoredSchema | undefined {
+  return stored(tx, component).find((one) => states.includes(one.state));
+}
+
+export function activeSchema(tx: ReadTransaction, component: string): Schema | null {
+  const active = byState(tx, component, "active");
+  return active === undefined ? null : parseSchema(active.text);
+}
+
+/** The text that `schemaDiff` shows. */
+export function activeSchemaText(tx: ReadTransaction, component: string): string | null {
+  return byState(tx, component, "active")?.text ?? null;
+}
+
+// ---------------------------------------------------------------- indexes
+
+interface StoredIndex {
+  readonly doc: Document;
+  readonly index: Index;
+  /** Finished by a push and not staged: queries may use it. */
+  readonly live: boolean;
+  readonly readyAt: number;
+}
+
+function storedIndexes(tx: ReadTransaction, component: string): StoredIndex[] {
+  return tx.scan(component, INDEXES).map((doc) => ({
+    doc,
+    index: JSON.parse(String(doc["index"])) as Index,
+    live: doc["live"] === true,
+    readyAt: Number(doc["readyAt"]),
+  }));
+}
+
+/** The live index of that name (`messages.by_author`). */
+export function liveIndex(tx: ReadTransaction, component: string, name: string): Index | undefined {
+  return storedIndexes(tx, component).find((one) => one.live && one.index.name === name)?.index;
+}
+
+/** Any state: to tell a missing index from one that may not be used yet. */
+export function indexExists(tx: ReadTransaction, component: string, name: string): boolean {
+  return storedIndexes(tx, component).some((one) => one.index.name === name);
+}
+
+/** Indexes of a table are being built (contract 5.2: an import into it is then refused). */
+export function isBackfilling(tx: ReadTransaction, component: string, table: string): boolean {
+  return storedIndexes(tx, component).some((one) => one.index.name.startsWith(`${table}.`) && one.readyAt > Date.now());
+}
+
+// ---------------------------------------------------------------- start_push
+
+export interface Prepared {
+  readonly schemaId: string | null;
+  /** Undefined for a component without schema. */
+  readonly indexDiff: IndexDiff | undefined;
+}
+
+/** What `evaluate_push` answers; nothing is stored, a new schema's id is thrown away. */
+export function previewSchema(tx: ReadTransaction, component: string, schema: Schema | null): Prepared {
+  if (schema === null) return { schemaId: null, indexDiff: undefined };
+  const text = schemaText(schema);
+  const known = stored(tx, component).find(
+    (one) => one.text === text && ["active", "pending", "validated"].includes(one.state),
+  );
+  const indexDiff = diffIndexes(
+    storedIndexes(tx, component).map((one) => one.index),
+    indexesOf(schema),
+  );
+  return { schemaId: known?.id ?? newSchemaId(component), indexDiff };
+}
+
+/** Makes the schema the pending one (contract 5.2, model). */
+export function prepareSchema(tx: WriteTransaction, component: string, schema: Schema | null): Prepared {
+  const prepared = previewSchema(tx, component, schema);
+  const pending = byState(tx, component, "pending", "validated");
+  if (pending !== undefined && pending.id !== prepared.schemaId) {
+    setState(tx, component, pending, { state: "overwritten", text: "" });
+    // With its surplus indexes: those that neither the new schema nor the active one has.
+    for (const one of storedIndexes(tx, component)) {
+      if (!one.live && !isWanted(one.index, schema) && !isWanted(one.index, activeSchema(tx, component)))
+        tx.delete(component, one.doc._id);
+    }
+  }
+  if (schema === null || prepared.schemaId === null) return prepared;
+  const readyAt = addIndexes(tx, component, prepared.indexDiff?.added_indexes ?? []);
+  if (stored(tx, component).some((one) => one.id === prepared.schemaId)) return prepared;
+  for (const old of stored(tx, component)) if (old.state === "failed") setState(tx, component, old, { text: "" });
+  tx.insert(component, SCHEMAS, { schemaId: prepared.schemaId, state: "pending", text: schemaText(schema), readyAt });
+  return prepared;
+}
+
+function isWanted(index: Index, schema: Schema | null): boolean {
+  return indexesOf(schema).some((one) => one.name === index.name && sameIndex(one, index));
+}
+
+/** Replaces one of the same name that is not live; a live one goes at finish_push. When all are built, in ms. */
+function addIndexes(tx: WriteTransaction, component: string, added: readonly Index[]): number {
+  let latest = Date.now();
+  for (const index of added) {
+    for (const one of storedIndexes(tx, component))
+      if (one.index.name === index.name && !one.live) tx.delete(component, one.doc._id);
+    const documents = tx.count(component, index.name.split(".")[0] ?? "");
+    const readyAt = Date.now() + BACKFILL_MS + documents * BACKFILL_MS_PER_DOCUMENT;
+    tx.insert(component, INDEXES, { index: JSON.stringify(index), live: false, readyAt });
+    latest = Math.max(latest, readyAt);
+  }
+  return latest;
+}
+
+/** `<16 bytes>|<16 bytes>` in base64url, the first half the same for a component. */
+function newSchemaId(component: string): string {
+  const table = Buffer.alloc(16);
+  table.write(`schemas/${component}`.slice(-16));
+  return `${table.toString("base64url")}|${randomBytes(16).toString("base64url")}`;
+}
+
+// ---------------------------------------------------------------- waiting
+
+export type SchemaStatus =
+  | { readonly state: "ready" }
+  | {
+      readonly state: "working";
+      readonly validated: boolean;
+      readonly indexesComplete: number;
+      readonly indexesTotal: number;
+      readonly readyAt: number;
+    }
+  | { readonly state: "failed"; readonly error: string; readonly tableName: string | null }
+  | { readonly state: "overwritten" };
+
+/** Throws 400 `InvalidId` or, for an id nobody made, 500. */
+function find(tx: ReadTransaction, component: string, id: string): StoredSchema {
+  if (!/^[\w-]{22}\|[\w-]{22}$/.test(id)) throw new ApiError(400, "InvalidId", `Id \`${id}\` was invalid.`);
+  const found = stored(tx, component).find((one) => one.id === id);
+  if (found === undefined) throw internalError();
+  return found;
+}
+
+/** Validates the documents once the time has come; stores what came out. */
+export function schemaStatus(tx: WriteTransaction, component: string, id: string): SchemaStatus {
+  const schema = find(tx, component, id);
+  if (schema.state === "overwritten") return { state: "overwritten" };
+  if (schema.state === "failed") return { state: "failed", error: schema.error, tableName: schema.tableName };
+  if (schema.state === "active") return { state: "ready" };
+  const parsed = parseSchema(schema.text);
+  if (schema.readyAt > Date.now()) {
+    const wanted = indexesOf(parsed);
+    const building = storedIndexes(tx, component).filter(
+      (one) => one.readyAt > Date.now() && wanted.some((index) => index.name === one.index.name),
+    );
+    const indexesComplete = wanted.length - building.length;
+    return {
+      state: "working",
+      validated: !parsed.schemaValidation,
+      indexesComplete,
+      indexesTotal: wanted.length,
+      readyAt: schema.readyAt,
+    };
+  }
+  if (schema.state === "validated" || !parsed.schemaValidation) return { state: "ready" };
+  const failure = firstMisfit(tx, component, parsed);
+  if (failure === undefined) {
+    setState(tx, component, schema, { state: "validated" });
+    return { state: "ready" };
+  }
+  setState(tx, component, schema, { state: "failed", ...failure });
+  return { state: "failed", ...failure };
+}
+
+function firstMisfit(
+  tx: ReadTransaction,
+  component: string,
+  schema: Schema,
+): { error: string; tableName: string } | undefined {
+  const tables = numbersIn(tx, component);
+  for (const table of schema.tables) {
+    const validator = table.documentType;
+    if (validator === null) continue;
+    const name = table.tableName;
+    for (const document of tx.scan(component, name)) {
+      const problem = documentMismatch(validator, document, tables);
+      if (problem !== undefined) {
+        return {
+          error: `Document with ID "${document._id}" in table "${name}" does not match the schema: ${problem}`,
+          tableName: name,
+        };
+      }
+    }
+    // Documents of an import that nobody sees yet count as new ones.
+    for (const hidden of hiddenTables(tx, component, name)) {
+      const problem = tx
+        .scanTablet(hidden.tablet)
+        .map((doc) => documentMismatch(validator, doc, tables))
+        .find((text) => text !== undefined);
+      if (problem !== undefined) return { error: newDocument(name, problem), tableName: name };
+    }
+  }
+  return undefined;
+}
+
+function hiddenTables(tx: ReadTransaction, component: string, name: string): TableInfo[] {
+  return tx
+    .allTables()
+    .filter((table) => table.state === "hidden" && table.component === component && table.name === name);
+}
+
+function newDocument(table: string, problem: string): string {
+  return `New document in table "${table}" does not match the schema: ${problem}`;
+}
+
+function numbersIn(tx: ReadTransaction, component: string): TableNumber {
+  return (name) => tx.table(component, name)?.number;
+}
+
+// ---------------------------------------------------------------- finish_push
+
+/** Throws what finish_push says about a schema that cannot become active (contract 5.2). */
+export function requireReady(tx: WriteTransaction, component: string, id: string | null): void {
+  if (id === null) return;
+  const status = schemaStatus(tx, component, id);
+  if (status.state === "overwritten")
+    throw new ApiError(400, "SchemaAlreadyOverwritten", "Schema has already been overwritten.");
+  if (status.state === "failed")
+    throw new ApiError(400, "SchemaAlreadyFailed", `Schema has already been failed with error: ${status.error}`);
+  if (status.state === "working") throw internalError();
+}
+
+/** Makes a ready schema (or none) the active one and its indexes live. */
+export function activateSchema(
+  tx: WriteTransaction,
+  component: string,
+  id: string | null,
+): { indexDiff: IndexDiff; previous: string | null; next: string | null } {
+  const active = byState(tx, component, "active");
+  const next = id === null ? undefined : find(tx, component, id);
+  const wanted = next === undefined ? [] : indexesOf(parseSchema(next.text));
+  const indexDiff = makeLive(tx, component, wanted);
+  if (active !== undefined && active.id !== next?.id) tx.delete(component, active.doc._id);
+  if (next !== undefined && next.state !== "active") setState(tx, component, next, { state: "active" });
+  return { indexDiff, previous: active?.text ?? null, next: next?.text ?? null };
+}
+
+/** Compares with the live indexes: unstaged ones are added, staged ones that go are not told (contract 5.2). */
+function makeLive(tx: WriteTransaction, component: string, wanted: readonly Index[]): IndexDiff {
+  const existing = storedIndexes(tx, component);
+  const match = (index: Index) => existing.find((one) => one.index.name === index.name && sameIndex(one.index, index));
+  const kept = wanted.map((index) => ({ index, before: match(index) }));
+  const gone = existing.filter((one) => !kept.some(({ before }) => before === one));
+  for (const one of gone) tx.delete(component, one.doc._id);
+  for (const { index, before } of kept) {
+    const fields = { index: JSON.stringify(index), live: !index.staged, readyAt: before?.readyAt ?? Date.now() };
+    if (before === undefined) tx.insert(component, INDEXES, fields);
+    else if (before.live !== fields.live || before.doc["index"] !== fields.index)
+      tx.replace(component, before.doc._id, fields);
+  }
+  const unstaged = ({ index }: { index: Index }): Index => ({ ...index, staged: false });
+  return {
+    added_indexes: kept.filter(({ before }) => before?.live !== true).map(({ index }) => index),
+    removed_indexes: gone
+      .filter((one) => one.live)
+      .map((one) => one.index)
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    disabled_indexes: kept.filter(({ index, before }) => before?.live === true && index.staged).map(unstaged),
+    enabled_indexes: NO_INDEX_DIFF.enabled_indexes,
+  };
+}
+
+// ---------------------------------------------------------------- writes
+
+/** The active schema's tables, for an import: they are emptied and not dropped (contract 7.3). */
+export function activeTables(tx: ReadTransaction, component: string): string[] {
+  return (activeSchema(tx, component)?.tables ?? []).map((table) => table.tableName);
+}
+
+function tableSchema(schema: Schema | null, name: string): TableSchema | undefined {
+  return schema?.tables.find((table) => table.tableName === name);
+}
+
+/** Text without prefix when a document does not fit the active schema. */
+export function misfit(tx: ReadTransaction, component: string, table: string, document: Fields): string | undefined {
+  const schema = activeSchema(tx, component);
+  if (schema?.schemaValidation !== true) return undefined;
+  const validator = tableSchema(schema, table)?.documentType;
+  return validator ? documentMismatch(validator, document, numbersIn(tx, component)) : undefined;
+}
+
+/** For `Store.checkDocument`: refuses by the active schema, and fails a pending one that the document does not fit. */
+export function checkDocument(tx: WriteTransaction, table: TableInfo, document: Fields): void {
+  if (table.name.startsWith("_")) return;
+  const problem = misfit(tx, table.component, table.name, document);
+  if (problem !== undefined) {
+    throw new Error(
+      `Failed to insert or update a document in table "${table.name}" because it does not match the schema: ${problem}`,
+    );
+  }
+  const pending = byState(tx, table.component, "pending", "validated");
+  if (pending === undefined) return;
+  const schema = parseSchema(pending.text);
+  const validator = schema.schemaValidation ? tableSchema(schema, table.name)?.documentType : null;
+  const failure = validator ? documentMismatch(validator, document, numbersIn(tx, table.component)) : undefined;
+  if (failure === undefined) return;
+  setState(tx, table.component, pending, {
+    state: "failed",
+    error: newDocument(table.name, failure),
+    tableName: table.name,
+  });
+}
+
+/** Fields of the active schema that refer to other tables: `v.id("target")` anywhere in a document. */
+export function schemaReferences(
+  tx: ReadTransaction,
+  component: string,
+): { table: string; field: string; target: string }[] {
+  const found: { table: string; field: string; target: string }[] = [];
+  const visit = (table: string, path: string, validator: unknown): void => {
+    if (typeof validator !== "object" || validator === null) return;
+    const { type, tableName, value } = validator as { type?: string; tableName?: string; value?: unknown };
+    if (type === "id" && tableName !== undefined) found.push({ table, field: path, target: tableName });
+    if (type === "array") visit(table, path, value);
+    if (type === "union") for (const one of value as unknown[]) visit(table, path, one);
+    if (type !== "object") return;
+    for (const [name, field] of Object.entries(value as Record<string, { fieldType: unknown }>)) {
+      visit(table, path === "" ? name : `${path}.${name}`, field.fieldType);
+    }
+  };
+  for (const table of activeSchema(tx, component)?.tables ?? []) visit(table.tableName, "", table.documentType);
+  return found;
+}
