@@ -93,7 +93,7 @@ export class Backend {
     this.store = new SqliteStore(options.dbFile);
     this.blobs = options.blobs ?? new LocalBlobs(storageDirectory(options));
     const instance = { name: options.instanceName, secret: this.secret };
-    this.identities = new Identities({ ...instance, legacyOnly: this.like === "first" });
+    this.identities = new Identities({ ...instance, like: this.like });
     this.cursors = new Cursors(instance);
     this.origins = new Origins(this.store, () => this.#flagOrigins());
     this.environment = new Environment(this.store, this.origins, this.like);

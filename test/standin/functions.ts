@@ -4,12 +4,11 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { pathText } from "./function-path.ts";
-import { isAdmin, isReadOnly } from "./identity.ts";
+import { isAdmin, isReadOnly, readOnlyRefusal } from "./identity.ts";
 import type { FunctionLogs } from "./logs.ts";
 import type { PauseState } from "./pause.ts";
 import {
   type AnalyzedFunction,
-  ApiError,
   type FunctionCall,
   FunctionError,
   type FunctionKind,
@@ -192,7 +191,7 @@ const isExternal = ({ caller }: RunRequest) => caller !== "Action" && caller !==
 
 function refuseReadOnly(identity: Identity, kind: FunctionKind | "Any"): void {
   if (!isReadOnly(identity) || (kind !== "Mutation" && kind !== "Action")) return;
-  throw new ApiError(403, "Unauthorized", `You do not have permission to run ${kind} functions.`);
+  throw readOnlyRefusal(identity, kind);
 }
 
 /** An object, or an array of exactly one. */

@@ -1,6 +1,6 @@
 /** Who calls: the Authorization header and the admin key behind it (contract 2, 3.1). */
 import { type AdminKey, openAdminKey } from "./admin-keys.ts";
-import { ApiError, type Fields, type Identity, type TokenVerifier, type UserIdentity } from "./types.ts";
+import { ApiError, type Fields, type Identity, type Like, type TokenVerifier, type UserIdentity } from "./types.ts";
 import { fromJson, isFields } from "./values.ts";
 
 export const badAdminKey = () =>
@@ -80,12 +80,12 @@ export class Identities {
   };
   #name: string;
   #secret: Uint8Array;
-  #legacyOnly: boolean;
+  #like: Like;
 
-  constructor(instance: { name: string; secret: Uint8Array; legacyOnly: boolean }) {
+  constructor(instance: { name: string; secret: Uint8Array; like: Like }) {
     this.#name = instance.name;
     this.#secret = instance.secret;
-    this.#legacyOnly = instance.legacyOnly;
+    this.#like = instance.like;
   }
 
   /** A key from a body or a query string; 401 when it is not one of this instance. */
@@ -96,7 +96,7 @@ export class Identities {
     const colon = name.indexOf(":");
     const key = this.#open(bar < 0 ? undefined : name.slice(colon + 1), text.slice(bar + 1));
     if (key.kind === "system") return { kind: "system" };
-    return { kind: "admin", readOnly: key.readOnly };
+    return { kind: "admin", readOnly: key.readOnly, namesOperation: this.#like === "head" };
   }
 
   /** Checks the form (400), then the credentials (401). */
@@ -106,13 +106,13 @@ export class Identities {
     if (credentials.scheme === "bearer") return { kind: "user", user: await this.verifyToken(credentials.token) };
     const identity = this.byKey(credentials.key);
     if (credentials.user === undefined) return identity;
-    const key =
-      identity.kind === "system" ? "system" : identity.kind === "admin" && identity.readOnly ? "readOnly" : "admin";
-    return { kind: "acting", key, user: credentials.user };
+    if (identity.kind !== "admin") return { kind: "acting", key: "system", user: credentials.user };
+    const { readOnly, namesOperation = false } = identity;
+    return { kind: "acting", key: readOnly ? "readOnly" : "admin", user: credentials.user, namesOperation };
   }
 
   #open(name: string | undefined, hex: string): AdminKey {
-    const key = openAdminKey(hex, this.#secret, { legacyOnly: this.#legacyOnly });
+    const key = openAdminKey(hex, this.#secret, { legacyOnly: this.#like === "first" });
     if (key === undefined || (name ?? key.instanceName) !== this.#name) throw badAdminKey();
     return key;
   }
@@ -139,7 +139,16 @@ export const hasKey = (identity: Identity) => keyKind(identity) !== "none";
 /** The 403 of admin endpoints (contract 3.1). */
 export function requireAdmin(identity: Identity, need: "read" | "write"): void {
   if (!isAdmin(identity)) throw badDeployKey();
-  if (need === "write" && isReadOnly(identity)) {
-    throw new ApiError(403, "ReadOnlyAdminKey", "You do not have permission to perform this operation.");
+  if (need === "write" && isReadOnly(identity)) throw readOnlyRefusal(identity);
+}
+
+/** Why a read-only key may not; `kind` is the kind of function that it wanted to run. */
+export function readOnlyRefusal(identity: Identity, kind?: "Mutation" | "Action"): ApiError {
+  const may = "You do not have permission to";
+  if ("namesOperation" in identity && identity.namesOperation === true) {
+    const operation = kind === undefined ? "deployment:write" : `deployment:functions:run${kind}s`;
+    return new ApiError(403, "OperationNotPermitted", `${may} perform this operation (${operation}).`);
   }
+  if (kind !== undefined) return new ApiError(403, "Unauthorized", `${may} run ${kind} functions.`);
+  return new ApiError(403, "ReadOnlyAdminKey", `${may} perform this operation.`);
 }

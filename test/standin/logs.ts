@@ -9,7 +9,7 @@ import { floatText } from "./values.ts";
 const KEPT = 2000;
 const POLL_MS = 60_000;
 /** These are Float64 for the backend, so they keep their point. */
-const FLOATS = ["timestamp", "executionTime", "memoryUsedMb", "executionTimestamp", "returnBytes"];
+const FLOATS = ["timestamp", "executionTime", "executionTimestamp", "returnBytes"];
 
 /** Fields in the order in which they are sent; `logLines` are rendered for each client. */
 export type LogEntry = { readonly logLines: readonly LogLine[] } & Readonly<Record<string, unknown>>;

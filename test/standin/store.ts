@@ -8,6 +8,7 @@ import { StoreFile } from "./store-file.ts";
 import { Snapshot, SYSTEM_TABLES, systemTablet, type TableData } from "./store-read.ts";
 import type { Document, DocumentCheck, Fields, ReadTransaction, Store, TableInfo, WriteTransaction } from "./types.ts";
 
+const FATAL_DELAY_MS = 20;
 /** Smallest step of a Float64 of milliseconds in these years. */
 const CREATION_STEP = 2 ** -11;
 const FIRST_USER_TABLE = 10001;
@@ -92,7 +93,9 @@ export class SqliteStore implements Store {
     try {
       this.#file.save(writer.changedTables, writer.changes);
     } catch (error) {
-      this.onFatal?.(error instanceof Error ? error.message : String(error));
+      const reason = error instanceof Error ? error.message : String(error);
+      // The write is still answered (500); the process ends after that.
+      setTimeout(() => this.onFatal?.(reason), FATAL_DELAY_MS);
       throw error;
     }
     const now = nowNs();

@@ -7,7 +7,7 @@ import type { WebSocket } from "ws";
 import { errorText, readArgs } from "./function-endpoints.ts";
 import { isSystemPath } from "./function-path.ts";
 import { type FunctionService, newRequestId } from "./functions.ts";
-import { hasKey, type Identities, isReadOnly } from "./identity.ts";
+import { hasKey, type Identities, isReadOnly, readOnlyRefusal } from "./identity.ts";
 import { lineText } from "./logs.ts";
 import { type ClientMessage, MessageError, type QueryRequest, readMessage } from "./sync-messages.ts";
 import type { SystemQueries } from "./system-queries.ts";
@@ -270,9 +270,7 @@ export class SyncSession {
   /** Refuses what is not permitted at once; the call itself does not hold up the session. */
   #startCall(message: ClientMessage & { type: "Mutation" | "Action" }): void {
     const { type: kind } = message;
-    if (isReadOnly(this.#identity)) {
-      throw new ApiError(403, "Unauthorized", `You do not have permission to run ${kind} functions.`);
-    }
+    if (isReadOnly(this.#identity)) throw readOnlyRefusal(this.#identity, kind);
     this.#checkComponent(message.query.component);
     this.#call(message).catch((error: unknown) => this.#fail(error));
   }

@@ -53,10 +53,16 @@ export type UserIdentity = { tokenIdentifier: string; issuer: string; subject: s
 
 export type Identity =
   | { readonly kind: "none" }
-  | { readonly kind: "admin"; readonly readOnly: boolean }
+  /** `namesOperation`: refusals of a read-only key name the operation, as newer releases do (contract 2.3). */
+  | { readonly kind: "admin"; readonly readOnly: boolean; readonly namesOperation?: boolean }
   | { readonly kind: "system" }
   /** `Convex <key>:<base64>`: acts as `user` in functions; `key` is what the key alone would be. */
-  | { readonly kind: "acting"; readonly key: "admin" | "readOnly" | "system"; readonly user: UserIdentity }
+  | {
+      readonly kind: "acting";
+      readonly key: "admin" | "readOnly" | "system";
+      readonly user: UserIdentity;
+      readonly namesOperation?: boolean;
+    }
   | { readonly kind: "user"; readonly user: UserIdentity }
   /** Only HTTP actions see this: they run, and `ctx.auth.getUserIdentity()` throws `message` (contract 3.1). */
   | { readonly kind: "invalid"; readonly message: string };
