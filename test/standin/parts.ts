@@ -1,4 +1,11 @@
 /** Everything that is attached to a backend before it listens. */
 import type { Backend } from "./backend.ts";
+import { attachDeploy } from "./deploy.ts";
+import { attachFiles } from "./files.ts";
+import { attachUsers } from "./users.ts";
 
-export async function attachParts(_backend: Backend): Promise<void> {}
+export async function attachParts(backend: Backend): Promise<void> {
+  attachDeploy(backend);
+  attachFiles(backend);
+  attachUsers(backend);
+}
