@@ -1,6 +1,7 @@
 /** File storage (contract 8.2): upload URLs, uploads, downloads, and what `ctx.storage` stands on. */
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
+import type { Backend } from "./backend.ts";
 import { componentIdOf, componentPathOf } from "./components.ts";
 import { readRange } from "./ranges.ts";
 import {
@@ -39,6 +40,23 @@ export interface StoredFile {
   contentType: string | null;
   storageId: string;
   storageKey: string;
+}
+
+const attached = new WeakMap<Backend, Files>();
+
+/** The file storage of a backend that has its parts. */
+export function filesOf(backend: Backend): Files {
+  const files = attached.get(backend);
+  if (files === undefined) throw new Error("attachFiles was not called for this backend");
+  return files;
+}
+
+export function attachFiles(backend: Backend): void {
+  const { store, blobs, origins } = backend;
+  const { instanceName, instanceSecret } = backend.options;
+  const files = new Files({ store, blobs, instanceName, instanceSecret, origin: (tx) => origins.cloud(tx) });
+  files.register(backend.routes);
+  attached.set(backend, files);
 }
 
 export class Files {

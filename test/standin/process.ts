@@ -2,13 +2,16 @@
  * The process `convex-local-backend`: start, signals, end (contract 1.5, 1.6). SIGTERM is left alone on purpose: it
  * kills a plain process and is ignored by the kernel for PID 1, exactly like the real one.
  */
+
+import type { Backend } from "./backend.ts";
 import { type Booted, boot } from "./boot.ts";
 import { logCaught, logMigration, logWorkers, METADATA_VERSION } from "./bootlines.ts";
 import { StartError } from "./database.ts";
 import type { Flags } from "./flags.ts";
 import { type Knobs, readKnobs } from "./knobs.ts";
 import { type Log, makeLog } from "./log.ts";
-import { BindError, type Served, serve } from "./serve.ts";
+import { bindTexts, openServed } from "./serve.ts";
+import { BindError } from "./server.ts";
 
 /** Runs until it is stopped; ends the process itself. */
 export async function run(flags: Flags, env: NodeJS.ProcessEnv): Promise<void> {
@@ -18,45 +21,65 @@ export async function run(flags: Flags, env: NodeJS.ProcessEnv): Promise<void> {
   const knobs = readKnobs(env);
   try {
     const booted = await boot(flags, env, log);
-    const served = await open(flags, env, booted, knobs, log);
-    await bind(flags, booted, knobs, served, log);
-    stopWhenAsked(served, booted, knobs, log);
+    const backend = await open(flags, env, booted, knobs, log);
+    await bind(flags, booted, knobs, backend, log);
+    stopWhenAsked(backend, booted, knobs, log);
   } catch (error) {
     failStart(error, log);
   }
 }
 
-async function open(flags: Flags, env: NodeJS.ProcessEnv, booted: Booted, knobs: Knobs, log: Log): Promise<Served> {
-  const served = await serve(flags, env, booted, knobs, log);
+async function open(flags: Flags, env: NodeJS.ProcessEnv, booted: Booted, knobs: Knobs, log: Log): Promise<Backend> {
+  const backend = await openServed(flags, env, booted, log);
   logWorkers(log, booted.fresh);
   if (knobs.print !== undefined) log.write("INFO", "standin", knobs.print);
   if (knobs.startDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, knobs.startDelayMs));
   if (knobs.exitCode !== undefined && knobs.exitAfterMs === undefined) end(knobs.exitCode);
-  return served;
+  return backend;
 }
 
-async function bind(flags: Flags, booted: Booted, knobs: Knobs, served: Served, log: Log): Promise<void> {
+async function bind(flags: Flags, booted: Booted, knobs: Knobs, backend: Backend, log: Log): Promise<void> {
   if (knobs.neverReady) return void setInterval(() => undefined, 1 << 30);
-  await served.listen();
+  await listen(flags, knobs, backend, log);
   log.write("INFO", "application::table_summary_worker", "Table summary bootstrap finished");
   const from = knobs.migrateFrom ?? booted.version;
   if (logMigration(log, from, METADATA_VERSION[flags.like]) === "too old") {
     panic("tokio-runtime-worker", "crates/migrations_model/src/lib.rs:44:24", "Transition too old!");
   }
-  served.migrated();
   if (knobs.exitAfterMs !== undefined) setTimeout(() => end(knobs.exitCode ?? 1), knobs.exitAfterMs);
+}
+
+/** "listening" is logged before the port is bound, so it shows also when the port is taken. */
+async function listen(flags: Flags, knobs: Knobs, backend: Backend, log: Log): Promise<void> {
+  const at = (port: number) => `${flags.interface}:${port}`;
+  log.write("INFO", "common::http", `backend listening on ${at(flags.port)}`);
+  log.write("INFO", "local_backend::proxy", `Starting dev site proxy at ${at(flags.sitePort)}...`);
+  log.write("INFO", "common::http", `backend_http_proxy listening on ${at(flags.sitePort)}`);
+  if (knobs.hang) return hang(flags);
+  await backend.listen();
+}
+
+/** Ports that accept and never answer. */
+async function hang(flags: Flags): Promise<void> {
+  const { createServer } = await import("node:net");
+  for (const port of [flags.port, flags.sitePort]) createServer(() => undefined).listen(port, flags.interface);
 }
 
 /** One line on stderr, the whole chain in the log, exit code 1. */
 function failStart(error: unknown, log: Log): never {
-  if (error instanceof BindError) logCaught(log, [error.message, error.reason]);
-  else if (error instanceof StartError) logCaught(log, error.chain);
-  else logCaught(log, [String(error instanceof Error ? (error.stack ?? error) : error)]);
-  process.stderr.write(`Error: ${error instanceof Error ? error.message : String(error)}\n`);
+  const chain = chainOf(error);
+  logCaught(log, chain);
+  process.stderr.write(`Error: ${chain[0]}\n`);
   return end(1);
 }
 
-function stopWhenAsked(served: Served, booted: Booted, knobs: Knobs, log: Log): void {
+function chainOf(error: unknown): readonly string[] {
+  if (error instanceof BindError) return bindTexts(error);
+  if (error instanceof StartError) return error.chain;
+  return error instanceof Error ? [error.message, error.stack ?? ""] : [String(error)];
+}
+
+function stopWhenAsked(backend: Backend, booted: Booted, knobs: Knobs, log: Log): void {
   const say = (message: string) => log.write("INFO", "convex_local_backend", message);
   let stopping = false;
   process.on("SIGINT", () => {
@@ -67,7 +90,7 @@ function stopWhenAsked(served: Served, booted: Booted, knobs: Knobs, log: Log): 
     }
     stopping = true;
     say("Received Ctrl-C signal!");
-    void shutDown(served, booted, knobs, log);
+    void shutDown(backend, booted, knobs, log);
   });
 
   const fatal = (reason: string, logged: () => void) => {
@@ -84,7 +107,7 @@ function stopWhenAsked(served: Served, booted: Booted, knobs: Knobs, log: Log): 
     // the answer to the write that failed still goes out
     setImmediate(() => setTimeout(() => end(0), 20));
   };
-  served.onFatal((cause) => fatal(cause, () => logWriteFailed(log, cause)));
+  backend.onFatal((cause) => fatal(cause, () => logWriteFailed(log, cause)));
   booted.lease?.watch(() => {
     const chain = ["Your request couldn't be completed. Try again later.", "Lease Lost"];
     fatal("Lease Lost", () => logCaught(log, chain, "operational"));
@@ -101,14 +124,13 @@ function logWriteFailed(log: Log, cause: string): void {
   log.write("ERROR", "database::committer", "Shutting down committer");
 }
 
-async function shutDown(served: Served, booted: Booted, knobs: Knobs, log: Log): Promise<void> {
+async function shutDown(backend: Backend, booted: Booted, knobs: Knobs, log: Log): Promise<void> {
   const say = (message: string) => log.write("INFO", "convex_local_backend", message);
   say("Shutdown initiated, draining existing requests...");
   log.write("INFO", "local_backend::proxy", "Shut down proxy");
-  await served.drain();
+  await backend.drain();
   say("Shutting down application...");
   log.write("INFO", "application::table_summary_worker", "Shutting down table summary worker...");
-  await served.close();
   booted.lease?.release();
   log.write("INFO", "database::database", "Database shutdown");
   log.write("INFO", "application", "Application shut down");

@@ -1,44 +1,72 @@
-/** Where the process meets the backend. */
+/** Where the process meets the backend: options from flags, and the words for what goes wrong. */
+import { Backend } from "./backend.ts";
 import type { Booted } from "./boot.ts";
 import type { Flags } from "./flags.ts";
-import type { Knobs } from "./knobs.ts";
 import type { Log } from "./log.ts";
+import { attachParts } from "./parts.ts";
+import type { BindError } from "./server.ts";
 
-/** A port that could not be bound: `Could not start backend on 127.0.0.1:3210`. */
-export class BindError extends Error {
-  readonly reason: string;
-  constructor(service: string, address: string, cause: unknown) {
-    super(`Could not start ${service} on ${address}`);
-    const code: unknown = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    this.reason =
-      code === "EADDRINUSE"
-        ? "Address already in use (os error 98)"
-        : code === "EADDRNOTAVAIL"
-          ? "Cannot assign requested address (os error 99)"
-          : code === "EACCES"
-            ? "Permission denied (os error 13)"
-            : String(cause);
+const REQUEST_TIMEOUT_S = 300;
+
+/** The backend with all its parts, not yet listening. */
+export async function openServed(flags: Flags, env: NodeJS.ProcessEnv, booted: Booted, log: Log): Promise<Backend> {
+  const release = env["CONVEX_RELEASE_VERSION_DEV"];
+  const backend = await Backend.open({
+    instanceName: booted.instanceName,
+    instanceSecret: booted.instanceSecret,
+    interface: flags.interface,
+    port: flags.port,
+    sitePort: flags.sitePort,
+    cloudOrigin: booted.cloudOrigin,
+    siteOrigin: booted.siteOrigin,
+    dbFile: booted.dbFile,
+    // "S3" is a folder too: boot.ts has chosen it
+    storage: { kind: "local", dir: booted.storageDir },
+    tmpDir: booted.tmpDir,
+    redactLogs: flags.redactLogs,
+    like: flags.like,
+    ...(release === undefined ? {} : { releaseVersion: release }),
+    metrics: !(booleanKnob(env, "DISABLE_METRICS_ENDPOINT", log) ?? false),
+    requestTimeoutMs:
+      (numberKnob(env, "HTTP_SERVER_TIMEOUT_SECONDS", REQUEST_TIMEOUT_S, log) ?? REQUEST_TIMEOUT_S) * 1000,
+    env,
+    log,
+  });
+  await attachParts(backend);
+  return backend;
+}
+
+/** `Could not start backend on 127.0.0.1:3210`, and why. */
+export function bindTexts(error: BindError): [string, string] {
+  const service = error.which === "api" ? "backend" : "backend_http_proxy";
+  const code: unknown = error.cause instanceof Error && "code" in error.cause ? error.cause.code : undefined;
+  const reasons: Record<string, string> = {
+    EADDRINUSE: "Address already in use (os error 98)",
+    EADDRNOTAVAIL: "Cannot assign requested address (os error 99)",
+    EACCES: "Permission denied (os error 13)",
+  };
+  return [`Could not start ${service} on ${error.address}`, reasons[String(code)] ?? String(error.cause)];
+}
+
+/** A changed knob is logged when it is read; one that cannot be parsed is ignored (contract 1.1). */
+function numberKnob(env: NodeJS.ProcessEnv, name: string, normal: number, log: Log): number | undefined {
+  const text = env[name];
+  if (text === undefined) return undefined;
+  if (/^\d+$/.test(text)) {
+    log.write("INFO", "cmd_util::env", `Overriding ${name} to ${text} from environment`);
+    return Number(text);
   }
+  log.write("WARN", "cmd_util::env", `Invalid value ${text} for ${name}, falling back to ${normal}`);
+  return undefined;
 }
 
-export interface Served {
-  /** Binds the API port, then the site port. @throws BindError */
-  listen(): Promise<void>;
-  /** Refuses new connections at once and resolves when the open requests have been answered. */
-  drain(): Promise<void>;
-  close(): Promise<void>;
-  /** Called at most once, when a write could not be stored. */
-  onFatal(action: (cause: string) => void): void;
-  /** The metadata version is up to date now. */
-  migrated(): void;
-}
-
-export async function serve(
-  _flags: Flags,
-  _env: NodeJS.ProcessEnv,
-  _booted: Booted,
-  _knobs: Knobs,
-  _log: Log,
-): Promise<Served> {
-  throw new Error("not yet");
+function booleanKnob(env: NodeJS.ProcessEnv, name: string, log: Log): boolean | undefined {
+  const text = env[name];
+  if (text === undefined) return undefined;
+  if (text === "true" || text === "false") {
+    log.write("INFO", "cmd_util::env", `Overriding ${name} to ${text} from environment`);
+    return text === "true";
+  }
+  log.write("WARN", "cmd_util::env", `Invalid value ${text} for ${name}, falling back to false`);
+  return undefined;
 }

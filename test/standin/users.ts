@@ -4,6 +4,8 @@
  * is seen by the next request (contract 1.7).
  */
 import { compactVerify, importJWK, type JWK } from "jose";
+import type { Backend } from "./backend.ts";
+import { providers } from "./deploy/deployed.ts";
 import { ApiError, type Fields, type UserIdentity } from "./types.ts";
 import { fromJson } from "./values.ts";
 
@@ -22,6 +24,13 @@ export interface TokenContext {
   /** `--redact-logs-to-client` leaves the list of providers out */
   readonly redact: boolean;
   readonly nowMs: () => number;
+}
+
+/** Bearer tokens are checked against the deployed auth config from now on. */
+export function attachUsers(backend: Backend): void {
+  const redact = backend.options.redactLogs === true;
+  backend.identities.verifyToken = (text) =>
+    verifyToken(text, { providers: backend.store.read(providers), redact, nowMs: Date.now });
 }
 
 interface Token {
