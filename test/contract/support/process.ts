@@ -24,6 +24,7 @@ export interface LaunchOptions {
   readonly dir?: string;
   readonly port?: number;
   readonly sitePort?: number;
+  readonly storage?: string;
   /** Flags after the usual ones. */
   readonly flags?: readonly string[];
   /** Flags instead of the usual ones. */
@@ -87,7 +88,7 @@ export async function launch(options: LaunchOptions = {}): Promise<Launched> {
     ...["--instance-name", name, "--instance-secret", secret, "--interface", "127.0.0.1"],
     ...["--port", String(port), "--site-proxy-port", String(sitePort)],
     ...(origins === null ? [] : ["--convex-origin", origins[0], "--convex-site", origins[1]]),
-    ...["--disable-beacon", "--local-storage", "storage", ...(options.flags ?? []), "db.sqlite3"],
+    ...["--disable-beacon", "--local-storage", options.storage ?? "storage", ...(options.flags ?? []), "db.sqlite3"],
   ];
   const [program, ...first] = command;
   const child = spawn(program, [...first, ...flags], {
