@@ -97,7 +97,7 @@ function defaultImage(list: readonly Release[]): Release {
 /**
  * What to run as a container. Nothing is asked of a registry.
  * @throws ActionError `version-latest`, `version-invalid`, `digest-malformed`, `digest-conflict`, `digest-required`,
- *   `image-name`, `release-unknown` (images carry full commits as tags: a name alone leads to none)
+ *   `image-invalid`, `release-unknown` (images carry full commits as tags: a name alone leads to none)
  */
 export function resolveImage(wish: ImageWish, list: readonly Release[] = releases()): ImageChoice {
   const image = readImage(wish.image ?? DEFAULT_REPOSITORY);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { getCACertificates } from "node:tls";
-import type { Options, Sql } from "postgres";
+import type { Sql } from "postgres";
 import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import type { DatabaseTarget } from "./database-url.ts";
@@ -18,7 +18,7 @@ export interface DatabaseWish {
 
 const CONNECT_SECONDS = 10;
 
-type Client = Sql<Record<string, never>>;
+type Client = Sql;
 
 /** The same roots as the system's, and those of the backend's PG_CA_FILE. */
 function tlsOptions(wish: DatabaseWish): { ca: string[]; rejectUnauthorized: true } {
@@ -28,7 +28,7 @@ function tlsOptions(wish: DatabaseWish): { ca: string[]; rejectUnauthorized: tru
 
 async function connect(target: DatabaseTarget, wish: DatabaseWish, database: string, tls: boolean): Promise<Client> {
   const { default: postgres } = await import("postgres");
-  const options: Options<Record<string, never>> = {
+  const options = {
     host: wish.host ?? target.host,
     port: target.port,
     user: target.user,
