@@ -51,8 +51,9 @@ async function bundleTo(outfile: string): Promise<void> {
     platform: "node",
     format: "esm",
     target: "node24",
-    minify: true,
-    keepNames: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    // identifiers stay: the Node action child is a function written out as text (runtime/node-child.ts)
     legalComments: "none",
     // CommonJS packages in an ES module still call `require` for Node's own modules
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },

@@ -6,6 +6,9 @@ export async function play(role: string): Promise<void> {
       printKey(process.argv.slice(2));
       return;
     }
+    case "isolate":
+      await import("./runtime/thread.ts");
+      return;
     default:
       throw new Error(`No role ${role} in the stand-in's bundle.`);
   }
