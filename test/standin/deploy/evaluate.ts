@@ -101,9 +101,9 @@ async function evaluate(definitions: readonly PushedDefinition[], deps: Evaluati
 
 function udfConfig(serverVersion: string): EvaluatedDefinition["udfConfig"] {
   return {
-    serverVersion,
     importPhaseRngSeed: { $bytes: randomBytes(32).toString("base64") },
     importPhaseUnixTimestamp: { $integer: int64Base64(BigInt(Date.now()) * 1_000_000n) },
+    serverVersion,
   };
 }
 

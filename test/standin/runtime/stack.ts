@@ -6,6 +6,7 @@ import { SourceMap } from "node:module";
 
 /** The parts of a V8 CallSite that are shown. */
 interface Site {
+  getTypeName(): string | null;
   getFunctionName(): string | null;
   getMethodName(): string | null;
   getScriptNameOrSourceURL(): string | null;
@@ -77,9 +78,7 @@ export function frames(sites: readonly Site[], maps: SourceMaps): Frame[] {
     const script = site.getScriptNameOrSourceURL();
     const native = script === null || script === "";
     if (!native && !maps.has(script)) continue;
-    const name = `${site.isAsync() ? "async " : ""}${site.isConstructor() ? "new " : ""}${site.getFunctionName() || "<anonymous>"}`;
-    const method = site.getMethodName();
-    const label = method === null || site.isConstructor() ? name : `${name} [as ${method}]`;
+    const label = labelOf(site);
     if (native) {
       shown.push({ text: `at ${label} (<anonymous>)`, plumbing: false });
       continue;
@@ -91,6 +90,15 @@ export function frames(sites: readonly Site[], maps: SourceMaps): Frame[] {
   }
   // Natives below the last user frame belong to the stand-in (`evaluate`, `run`, promise jobs).
   return shown.slice(0, userSeen);
+}
+
+/** `async handler`, `new VObject`, `use [as use]`, `HttpRouter.route` for a nameless function that is a method. */
+function labelOf(site: Site): string {
+  const kind = `${site.isAsync() ? "async " : ""}${site.isConstructor() ? "new " : ""}`;
+  const name = site.getFunctionName();
+  const method = site.isConstructor() ? null : site.getMethodName();
+  if (!name) return `${kind}${method === null ? "<anonymous>" : `${site.getTypeName()}.${method}`}`;
+  return `${kind}${name}${method === null ? "" : ` [as ${method}]`}`;
 }
 
 export function frameText(list: readonly Frame[], options: { plumbing: boolean }): string {

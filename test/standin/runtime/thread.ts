@@ -165,14 +165,17 @@ function jsSyscall(op: string, args: Record<string, unknown>): unknown {
 function requestOf(job: JobContext): Request {
   if (job.request === undefined) throw new Error("There is no request here.");
   const { url, method, headers, body } = job.request;
-  const request = new Request(url, {
-    method,
-    headers: headers.map(([name, value]) => [name, value]),
-    ...(body === null ? {} : { body }),
-  });
-  // The web API drops some headers that a server passes on (Host, Connection, ...).
-  for (const [name, value] of headers) if (!request.headers.has(name)) request.headers.append(name, value);
+  const pairs = headers.map(([name, value]): [string, string] => [name, value]);
+  const request = new Request(url, { method, headers: pairs, ...(body === null ? {} : { body }) });
+  keepOrder(request.headers, pairs);
   return request;
+}
+
+/** The backend lists headers as they were sent, the web API sorts them. */
+function keepOrder(headers: Headers, pairs: readonly [string, string][]): void {
+  const entries = () => pairs.values();
+  const overrides = { [Symbol.iterator]: entries, entries, forEach: (each: (value: string, name: string) => void) => pairs.forEach(([name, value]) => void each(value, name)) };
+  for (const key of Reflect.ownKeys(overrides)) Object.defineProperty(headers, key, { value: Reflect.get(overrides, key) });
 }
 
 async function storeBlob(args: Record<string, unknown>): Promise<unknown> {
