@@ -33,7 +33,8 @@ export function addPlainRoutes(routes: Routes, options: PlainOptions): void {
   if (like !== "first") routes.route("GET", "/api/check_admin_key", checkAdminKey(like));
 }
 
-const METRICS = "# The stand-in backend, a test double, measures nothing.\nstandin_up 1\n";
+const METRICS =
+  "# HELP standin_up The stand-in backend, a test double, measures nothing else\n# TYPE standin_up gauge\nstandin_up 1\n";
 
 function metricsDisabled() {
   return jsonResponse(JSON.stringify({ code: "MetricsDisabled", message: "/metrics endpoint disabled" }), 404);

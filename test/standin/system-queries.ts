@@ -1,6 +1,8 @@
 /** The `_system/…` queries that tools use (contract 6.2). They want an admin, read-only or system key. */
 import type { Cursors } from "./cursors.ts";
 import { hasKey } from "./identity.ts";
+import { encodeId } from "./ids.ts";
+import { SYSTEM_TABLES } from "./store-read.ts";
 import {
   ApiError,
   type Document,
@@ -83,11 +85,20 @@ export function addSystemQueries(queries: SystemQueries, deps: SystemQueryDeps):
     const value = deps.variables(tx).get(name);
     return value === undefined ? null : { name, value };
   });
-  queries.set("frontend/components.js:list", ({ tx }) => tx.scan("", "_components").map(componentEntry));
+  queries.set("frontend/components.js:list", ({ tx }) => [ROOT, ...tx.scan("", "_components").map(componentEntry)]);
   queries.set("frontend/listCronJobs.js:default", ({ tx, component }) => cronJobs(tx, component));
 }
 
 const text = (value: Value | undefined) => (typeof value === "string" ? value : "");
+
+/** The root has no document of its own; its id means nothing to anybody. */
+const ROOT: Value = {
+  id: encodeId({ table: SYSTEM_TABLES["_components"] ?? 0, internal: new Uint8Array(16) }),
+  name: null,
+  path: "",
+  state: "active",
+  args: {},
+};
 
 function componentEntry(doc: Document): Value {
   const { _id: id, name = null, path = "", state = "active", args = {} } = doc;
