@@ -75,13 +75,12 @@ async function endProcess(pid: number, state: BinaryState, table: ProcessTable, 
   throw new Error(`process ${pid} still runs after SIGKILL`);
 }
 
-/** False when there was none to send it to. */
-function send(pid: number, signal: NodeJS.Signals): boolean {
+/** To a process that may have ended meanwhile; a negative pid is a group. */
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    return process.kill(pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
-    if (systemCode(error) === "ESRCH") return false;
-    throw error;
+    if (systemCode(error) !== "ESRCH") throw error;
   }
 }
 
@@ -125,10 +124,10 @@ async function endRest(
   deps: Machine,
 ): Promise<boolean> {
   if (deps.platform === "win32") return false;
-  const group = leader !== undefined && send(-leader, "SIGKILL");
   const rest = (await table.marked()).filter((process) => process.owner === owner);
+  if (leader !== undefined) send(-leader, "SIGKILL");
   for (const { pid } of rest) send(pid, "SIGKILL");
-  return group || rest.length > 0;
+  return rest.length > 0;
 }
 
 /** Removes a directory of ours; one that lacks our mark is not touched. */

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
+import { ActionError, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { freePorts, isFree, whoHolds } from "../system/ports.ts";
 import type { BackendSpec, BackendState, Ended, RunningBackend, SaveState } from "./backend.ts";
@@ -151,29 +150,63 @@ async function launch(
   deps: Deps,
 ): Promise<RunningBackend> {
   const log = await open(layout.logFile, "a", 0o600);
-  let child: ChildProcess;
+  let child: Child;
   try {
-    child = spawn(place.executable, backendArguments(spec, layout, addresses), {
-      cwd: layout.directory,
-      env,
-      // A group of its own: the Node child of the backend outlives it otherwise (contract 1.6).
-      detached: true,
-      stdio: ["ignore", log.fd, log.fd],
-      windowsHide: true,
-    });
-    const { pid } = child;
+    child = spawnDetached(place.executable, backendArguments(spec, layout, addresses), layout.directory, env, log.fd);
+    const { pid } = child.process;
     if (pid !== undefined) save(withStart(state, pid, deps));
   } finally {
     await log.close();
   }
-  const { pid } = child;
-  if (pid === undefined) throw unfit(place.executable, await startError(child));
+  const { pid } = child.process;
+  if (pid === undefined) throw await child.failed;
   const startTime = await processTable(deps).startTime(pid);
   if (startTime !== undefined) {
     save({ ...state, pid, startTime });
     if (spec.data !== undefined) await passData(spec.data, { owner: place.owner, pid, startTime });
   }
-  return running(child, pid, layout, addresses);
+  const { url, siteUrl, cloudOrigin, siteOrigin } = addresses;
+  return {
+    url,
+    siteUrl,
+    cloudOrigin,
+    siteOrigin,
+    pid,
+    ended: child.ended,
+    logs: (count) => tailOf(layout.logFile, count),
+    detach: () => child.process.unref(),
+  };
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly ended: Promise<Ended>;
+  /** Why it could not be started, where it has no pid. */
+  readonly failed: Promise<ActionError>;
+}
+
+/** Listens from the very start: the process may end, or fail to start, before the caller looks. */
+function spawnDetached(
+  executable: string,
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string>,
+  log: number,
+): Child {
+  let child: ChildProcess;
+  try {
+    // A group of its own: the Node child of the backend outlives it otherwise (contract 1.6).
+    child = spawn(executable, args, { cwd, env, detached: true, stdio: ["ignore", log, log], windowsHide: true });
+  } catch (error) {
+    throw unfit(executable, error);
+  }
+  const ended = new Promise<Ended>((resolve) => {
+    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal, outOfMemory: false }));
+  });
+  const failed = new Promise<ActionError>((resolve) => {
+    child.once("error", (error) => resolve(unfit(executable, error)));
+  });
+  return { process: child, ended, failed };
 }
 
 /** Without waiting: between the spawn and this state lies no moment at which the action could be ended. */
@@ -182,39 +215,17 @@ function withStart(state: BinaryState, pid: number, deps: Deps): BinaryState {
   return { ...state, pid, ...(startTime === undefined ? {} : { startTime }) };
 }
 
-async function startError(child: ChildProcess): Promise<unknown> {
-  const [error]: unknown[] = await once(child, "error");
-  return error;
-}
-
+/** Without its cause: Node puts the arguments into it, and the secret is among them. */
 function unfit(executable: string, error: unknown): ActionError {
-  const code = systemCode(error);
+  const code = systemCode(error) ?? "no reason given";
   const foreign = code === "ENOEXEC" || code === "UNKNOWN" || (code === "ENOENT" && existsSync(executable));
   return new ActionError(
     "binary-unfit",
     foreign
       ? `${executable} cannot run on this system: it is made for another processor or another C library (release binaries want glibc).`
-      : `${executable} cannot be started: ${messageOf(error)}.`,
+      : `${executable} cannot be started: ${code}.`,
     foreign ? "Use a runner image with glibc, or runtime: docker." : "Check binary-path and its rights.",
-    { cause: error },
   );
-}
-
-function running(child: ChildProcess, pid: number, layout: Layout, addresses: Addresses): RunningBackend {
-  const { url, siteUrl, cloudOrigin, siteOrigin } = addresses;
-  const ended = new Promise<Ended>((resolve) => {
-    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal, outOfMemory: false }));
-  });
-  return {
-    url,
-    siteUrl,
-    cloudOrigin,
-    siteOrigin,
-    ended,
-    pid,
-    logs: (count) => tailOf(layout.logFile, count),
-    detach: () => child.unref(),
-  };
 }
 
 /** Waits until the backend listens or has ended; true when it ended because somebody else had one of its ports. */

@@ -213,6 +213,12 @@ const RULES: readonly Rule[] = [
     hint: "Give the backend's user the right to write data.",
   },
   {
+    // Linux hands a file that it cannot execute to the shell, which reads it as a script.
+    pattern: /ELF.*not found|Syntax error: |syntax error near|[Cc]annot execute binary file|Exec format error/,
+    why: "the file is no program for this kind of processor",
+    hint: "Check binary-path: the release's asset must be the one for this runner's system and processor.",
+  },
+  {
     pattern: /version `?GLIBC_[\d.]+'? not found|GLIBC_/,
     why: "the binary needs a newer C library than this system has",
     hint: "Use a newer runner image, or runtime: docker.",
