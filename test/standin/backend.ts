@@ -195,7 +195,7 @@ export class Backend {
       metrics = true,
       redactLogs: redact = false,
     } = this.options;
-    addPlainRoutes(routes, { instanceName, version, metrics, like });
+    addPlainRoutes(routes, this.#server.siteRoutes, { instanceName, version, metrics, like });
     addEnvironmentRoutes(routes, store, environment, like);
     addOriginRoutes(routes, store, origins, environment, like);
     addPauseRoutes(routes, this.pause, like);

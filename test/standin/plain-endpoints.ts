@@ -12,10 +12,14 @@ export interface PlainOptions {
   readonly like: Like;
 }
 
-export function addPlainRoutes(routes: Routes, options: PlainOptions): void {
+export function addPlainRoutes(routes: Routes, site: Routes, options: PlainOptions): void {
   const { instanceName, version, metrics, like } = options;
   routes.route("GET", "/version", () => textResponse(version), { plain: true });
-  routes.route("GET", "/metrics", () => (metrics ? textResponse(METRICS) : metricsDisabled()), { plain: true });
+  // The site port never tells a release.
+  site.route("GET", "/version", () => textResponse("unknown"), { plain: true });
+  for (const port of [routes, site]) {
+    port.route("GET", "/metrics", () => (metrics ? textResponse(METRICS) : metricsDisabled()), { plain: true });
+  }
   const silent = { silent: true };
   routes.route("GET", "/instance_version", () => textResponse(version), silent);
   routes.route("GET", "/instance_name", () => textResponse(instanceName), silent);

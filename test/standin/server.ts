@@ -20,7 +20,6 @@ const PREFLIGHT = {
 };
 /** Requests that the site port hands on at a time (contract 1.7). */
 const SITE_CONCURRENCY = 4;
-const SITE_OWN = ["/version", "/metrics"];
 
 export interface ServerOptions {
   readonly identities: Identities;
@@ -55,6 +54,8 @@ export function errorResponse(error: ApiError): ApiResponse {
 
 export class HttpServer {
   readonly routes = new Router();
+  /** What the site port answers itself. */
+  readonly siteRoutes = new Router();
   /** Takes websocket upgrades of the API port; false when the path is none of its. */
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean = () => false;
   /** Causes of 500 answers, for the log. */
@@ -128,14 +129,14 @@ export class HttpServer {
   #refuseUnknownMethod(packet: Buffer | undefined): string {
     const path = /^[A-Z]+ (\S+) HTTP/.exec(packet?.toString("latin1") ?? "")?.[1];
     if (path === undefined) return "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    const match = this.routes.find(path.split("?")[0] ?? path);
+    const match = this.routes.find(pathOf(path));
     const head = match === undefined ? "404 Not Found" : `405 Method Not Allowed\r\nallow: ${allowed(match.route)}`;
     return `HTTP/1.1 ${head}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
   }
 
   async #handleSite(raw: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = raw.url ?? "/";
-    if (SITE_OWN.includes(url.split("?")[0] ?? url)) return this.#handle(raw, response, url);
+    if (this.siteRoutes.find(pathOf(url)) !== undefined) return this.#handle(raw, response, url, this.siteRoutes);
     if (this.#siteBusy >= SITE_CONCURRENCY) await new Promise<void>((resolve) => this.#siteWaiting.push(resolve));
     this.#siteBusy += 1;
     try {
@@ -146,9 +147,9 @@ export class HttpServer {
     }
   }
 
-  async #handle(raw: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
+  async #handle(raw: IncomingMessage, response: ServerResponse, url: string, routes = this.routes): Promise<void> {
     const started = performance.now();
-    const match = this.routes.find(url.split("?")[0] ?? url);
+    const match = routes.find(pathOf(url));
     if (match === undefined) {
       response.writeHead(404, { "content-length": 0 }).end();
       raw.resume();
@@ -211,6 +212,8 @@ export class HttpServer {
     this.#options.log.write("INFO", "convex-cloud-http", line);
   }
 }
+
+const pathOf = (url: string) => url.split("?")[0] ?? url;
 
 /** What was answered, for the access log. */
 const answers = new WeakMap<ServerResponse, ApiResponse>();
