@@ -94,7 +94,15 @@ const place = ({ file, line }: Annotation): string =>
   file === undefined ? "" : `${file}${line === undefined ? "" : `:${line}`}: `;
 
 function typecheckFailed(output: string, context: PushContext): Verdict | undefined {
-  if (!/^✖ TypeScript typecheck via `\w+` failed/m.test(output)) return undefined;
+  const skipped = /^(?:Found no (\S+) to use|No `(\w+)` binary found).*, so skipping typecheck\.$/m.exec(output);
+  if (skipped !== null && output.includes("To ignore failing typecheck")) {
+    return {
+      code: "typecheck-impossible",
+      message: `The type check cannot be done: ${skipped[1] ?? `${skipped[2]} in the project's own node_modules`} is missing.`,
+      hint: "Add it to the project (typescript among its devDependencies; `npx convex codegen --init` makes the tsconfig), or set typecheck: try.",
+    };
+  }
+  if (!/^✖ TypeScript typecheck (via `\w+` failed|timed out)/m.test(output)) return undefined;
   const annotations = typeErrors(output, context.sources);
   const [first] = annotations;
   const count = annotations.length === 1 ? "1 type error" : `${annotations.length} type errors`;

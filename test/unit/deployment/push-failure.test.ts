@@ -248,6 +248,20 @@ describe("what no recording shows", () => {
     ]);
   });
 
+  it.each([
+    [
+      "Found no convex/tsconfig.json to use to typecheck Convex functions, so skipping typecheck.",
+      "convex/tsconfig.json",
+    ],
+    ["No `tsc` binary found, so skipping typecheck.", "tsc in the project's own node_modules"],
+  ])("a type check that was demanded and cannot be done: %s", (line, missing) => {
+    const output = `Running TypeScript...\n${line}\nTo ignore failing typecheck, use \`--typecheck=disable\`.\n`;
+    expect(classifyPush(output, 1, context({}))).toMatchObject({
+      code: "typecheck-impossible",
+      message: `The type check cannot be done: ${missing} is missing.`,
+    });
+  });
+
   it("a component that was not built", () => {
     const output =
       '✘ [ERROR] Could not resolve "@acme/widget/convex.config.js"\n\n    convex/convex.config.ts:2:19:\n      2 │ import widget\n';
