@@ -162,10 +162,10 @@ async function locateAndDownload(
   );
 }
 
-async function unpack(zip: string, choice: BinaryChoice, sum: string): Promise<string> {
+async function unpack(zip: string, destination: string, choice: BinaryChoice, sum: string): Promise<string> {
   try {
     const { extractZip } = await import("@actions/tool-cache");
-    const directory = await extractZip(zip);
+    const directory = await extractZip(zip, destination);
     const path = join(directory, choice.executable);
     if (!(await lstat(path)).isFile()) throw new Error(`${choice.executable} is no file`);
     await chmod(path, 0o755);
@@ -210,7 +210,10 @@ export async function obtainBinary(
   try {
     const zip = join(temp, choice.asset);
     const sha256 = await locateAndDownload(choice, source, zip, deps);
-    const directory = await unpack(zip, choice, sha256);
+    // What the tool cache does not take has to stay.
+    const cached = deps.env["RUNNER_TOOL_CACHE"] !== undefined;
+    const destination = cached ? join(temp, "unpacked") : await mkdtemp(join(dirname(temp), `${TOOL}-`));
+    const directory = await unpack(zip, destination, choice, sha256);
     return {
       path: join(await keep(directory, choice, deps), choice.executable),
       release: choice.release,
@@ -222,15 +225,14 @@ export async function obtainBinary(
   }
 }
 
-/** Moves the unpacked directory to the tool cache, unless another job of this machine was faster: its executable may run already. */
+/** Copies the unpacked directory to the tool cache, unless another job of this machine was faster: its executable may run already. */
 async function keep(directory: string, choice: BinaryChoice, deps: Deps): Promise<string> {
   if (deps.env["RUNNER_TOOL_CACHE"] === undefined) return directory;
   const theirs = await fromCache(choice, deps);
   const { cacheDir } = await import("@actions/tool-cache");
-  const kept =
-    theirs === undefined ? await cacheDir(directory, TOOL, cacheKey(choice.release), deps.arch) : dirname(theirs.path);
-  await rm(directory, { recursive: true, force: true });
-  return kept;
+  return theirs === undefined
+    ? await cacheDir(directory, TOOL, cacheKey(choice.release), deps.arch)
+    : dirname(theirs.path);
 }
 
 /**
