@@ -1,7 +1,7 @@
 /** The push endpoints (contract 5.2): who may call what, and in which order a request is checked. */
 import { requireAdmin } from "../identity.ts";
 import { jsonResponse } from "../server.ts";
-import { boolean, json, number, object, optional, string } from "../shapes.ts";
+import { boolean, json, number, object, optional, string, withDefault } from "../shapes.ts";
 import type { ApiRequest, ApiResponse, Identity, Like, Routes, Shape, Store } from "../types.ts";
 import type { SchemaChange, StartPush } from "./analysis.ts";
 import { definition } from "./deployed.ts";
@@ -27,7 +27,7 @@ const keyShape = object<{ adminKey: string }>("GetConfigRequest", { adminKey: st
 
 const pushShape = object<PushBody>("StartPushRequest", {
   adminKey: string,
-  dryRun: boolean,
+  dryRun: withDefault(boolean, false),
   functions: string,
   appDefinition: json as Shape<PushBody["appDefinition"]>,
   componentDefinitions: json as Shape<NonNullable<PushBody["componentDefinitions"]>>,

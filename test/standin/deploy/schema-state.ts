@@ -177,12 +177,19 @@ function addIndexes(tx: WriteTransaction, component: string, added: readonly Ind
   for (const index of added) {
     for (const one of storedIndexes(tx, component))
       if (one.index.name === index.name && !one.live) tx.delete(component, one.doc._id);
-    const documents = tx.count(component, index.name.split(".")[0] ?? "");
+    const table = index.name.split(".")[0] ?? "";
+    ensureTable(tx, component, table);
+    const documents = tx.count(component, table);
     const readyAt = Date.now() + BACKFILL_MS + documents * BACKFILL_MS_PER_DOCUMENT;
     tx.insert(component, INDEXES, { index: JSON.stringify(index), live: false, readyAt });
     latest = Math.max(latest, readyAt);
   }
   return latest;
+}
+
+/** An index makes its table at once, the others of a schema come with finish_push. */
+function ensureTable(tx: WriteTransaction, component: string, name: string): void {
+  if (tx.table(component, name) === undefined) tx.createTable(component, name);
 }
 
 /** `<16 bytes>|<16 bytes>` in base64url, the first half the same for a component. */
@@ -313,7 +320,8 @@ export function activateSchema(
   const next = id === null ? undefined : find(tx, component, id);
   const wanted = next === undefined ? [] : indexesOf(parseSchema(next.text));
   const indexDiff = makeLive(tx, component, wanted);
-  if (active !== undefined && active.id !== next?.id) tx.delete(component, active.doc._id);
+  for (const table of next === undefined ? [] : parseSchema(next.text).tables) ensureTable(tx, component, table.tableName);
+  if (active !== undefined && active.id !== next?.id) setState(tx, component, active, { state: "overwritten", text: "" });
   if (next !== undefined && next.state !== "active") setState(tx, component, next, { state: "active" });
   return { indexDiff, previous: active?.text ?? null, next: next?.text ?? null };
 }

@@ -300,14 +300,15 @@ export function diffIndexes(existing: readonly Index[], wanted: readonly Index[]
   const find = (list: readonly Index[], index: Index) =>
     list.find((other) => other.name === index.name && sameIndex(other, index));
   const kept = wanted.map((index) => ({ index, before: find(existing, index) }));
+  const unstaged = ({ index }: { index: Index }): Index => ({ ...index, staged: false });
   return {
     added_indexes: kept.filter(({ before }) => before === undefined).map(({ index }) => index),
     removed_indexes: existing.filter((index) => find(wanted, index) === undefined),
     disabled_indexes: kept
       .filter(({ index, before }) => before?.staged === false && index.staged)
-      .map(({ index }) => index),
+      .map(unstaged),
     enabled_indexes: kept
       .filter(({ index, before }) => before?.staged === true && !index.staged)
-      .map(({ index }) => index),
+      .map(unstaged),
   };
 }

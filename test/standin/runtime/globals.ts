@@ -19,7 +19,6 @@ const REMOVED = [
   "CloseEvent",
   "BroadcastChannel",
   "Storage",
-  "WebAssembly",
 ];
 
 const WEB_CLASSES = [
@@ -156,7 +155,8 @@ function onlyInActions(name: string, timer: unknown): unknown {
     const kind = jobs.getStore()?.kind;
     if (kind === "Query" || kind === "Mutation")
       throw new Error(`Can't use ${name} in queries and mutations. ${ASIDE}`);
-    return Number((timer as (...args: unknown[]) => unknown)(...args));
+    // Not a number as on the web: Node's fetch goes through here too and unrefs its timers.
+    return (timer as (...args: unknown[]) => unknown)(...args);
   };
 }
 
@@ -177,13 +177,15 @@ function fetchOf(native: typeof fetch): typeof fetch {
 function connectError(input: unknown, error: unknown): unknown {
   const cause =
     error instanceof TypeError ? (error.cause as { code?: string; message?: string } | undefined) : undefined;
-  if (cause?.code === undefined) return error;
+  // Some ports are refused by Node's fetch itself.
+  const code = cause?.message === "bad port" ? "ECONNREFUSED" : cause?.code;
+  if (code === undefined) return error;
   const url = input instanceof Request ? input.url : String(input);
   const reason =
-    cause.code === "ECONNREFUSED"
+    code === "ECONNREFUSED"
       ? "tcp connect error: Connection refused (os error 111)"
-      : cause.code === "ENOTFOUND" || cause.code === "EAI_AGAIN"
+      : code === "ENOTFOUND" || code === "EAI_AGAIN"
         ? "dns error: failed to lookup address information: Name or service not known"
-        : cause.code;
+        : code;
   return new Error(`error sending request for url (${new URL(url).href}): client error (Connect): ${reason}`);
 }

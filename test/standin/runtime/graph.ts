@@ -26,6 +26,9 @@ export class Graph {
     this.#children = children;
   }
 
+  /** A module that failed stays failed: the graph is of no further use. */
+  failed = false;
+
   source(path: string): ModuleSource | undefined {
     return this.#sources.get(path);
   }
@@ -41,7 +44,12 @@ export class Graph {
       ready = this.#evaluate(path);
       this.#ready.set(path, ready);
     }
-    return (await ready).namespace as Record<string, unknown>;
+    try {
+      return (await ready).namespace as Record<string, unknown>;
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
   }
 
   dispose(): void {

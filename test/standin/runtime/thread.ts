@@ -210,11 +210,12 @@ async function getBlob(args: Record<string, unknown>): Promise<Blob | null> {
 function graphFor(ref: GraphRef, mode: string, children?: Readonly<Record<string, string>>): Graph {
   const key = `${ref.packageId}\n${mode}\n${JSON.stringify(ref.env)}\n${JSON.stringify(children ?? {})}`;
   const known = graphs.get(key);
-  if (known !== undefined) {
-    graphs.delete(key);
+  graphs.delete(key);
+  if (known?.failed === false) {
     graphs.set(key, known);
     return known;
   }
+  known?.dispose();
   const source = packages.get(ref.packageId);
   if (source === undefined) throw new Error(`package ${ref.packageId} was not sent`);
   lastGraph += 1;
