@@ -1,12 +1,11 @@
 /** Where the process meets the backend: options from flags, and the words for what goes wrong. */
 import { Backend } from "./backend.ts";
+import { readBackendKnobs } from "./backend-knobs.ts";
 import type { Booted } from "./boot.ts";
 import type { Flags } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { attachParts } from "./parts.ts";
 import type { BindError } from "./server.ts";
-
-const REQUEST_TIMEOUT_S = 300;
 
 /** The backend with all its parts, not yet listening. */
 export async function openServed(flags: Flags, env: NodeJS.ProcessEnv, booted: Booted, log: Log): Promise<Backend> {
@@ -26,9 +25,7 @@ export async function openServed(flags: Flags, env: NodeJS.ProcessEnv, booted: B
     redactLogs: flags.redactLogs,
     like: flags.like,
     ...(release === undefined ? {} : { releaseVersion: release }),
-    metrics: !(booleanKnob(env, "DISABLE_METRICS_ENDPOINT", log) ?? false),
-    requestTimeoutMs:
-      (numberKnob(env, "HTTP_SERVER_TIMEOUT_SECONDS", REQUEST_TIMEOUT_S, log) ?? REQUEST_TIMEOUT_S) * 1000,
+    ...readBackendKnobs(env, log),
     env,
     log,
   });
@@ -46,27 +43,4 @@ export function bindTexts(error: BindError): [string, string] {
     EACCES: "Permission denied (os error 13)",
   };
   return [`Could not start ${service} on ${error.address}`, reasons[String(code)] ?? String(error.cause)];
-}
-
-/** A changed knob is logged when it is read; one that cannot be parsed is ignored (contract 1.1). */
-function numberKnob(env: NodeJS.ProcessEnv, name: string, normal: number, log: Log): number | undefined {
-  const text = env[name];
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text)) {
-    log.write("INFO", "cmd_util::env", `Overriding ${name} to ${text} from environment`);
-    return Number(text);
-  }
-  log.write("WARN", "cmd_util::env", `Invalid value ${text} for ${name}, falling back to ${normal}`);
-  return undefined;
-}
-
-function booleanKnob(env: NodeJS.ProcessEnv, name: string, log: Log): boolean | undefined {
-  const text = env[name];
-  if (text === undefined) return undefined;
-  if (text === "true" || text === "false") {
-    log.write("INFO", "cmd_util::env", `Overriding ${name} to ${text} from environment`);
-    return text === "true";
-  }
-  log.write("WARN", "cmd_util::env", `Invalid value ${text} for ${name}, falling back to false`);
-  return undefined;
 }

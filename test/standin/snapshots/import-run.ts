@@ -82,7 +82,7 @@ export class ImportRun {
 
   #prepare(tx: WriteTransaction): void {
     const { plan, mode } = this.#context;
-    const components = [...new Set(plan.map((entry) => entry.component))];
+    const components = this.#components();
     this.#newComponents = components.filter(
       (component) => component !== "" && componentIdOf(tx, component) === undefined,
     );
@@ -100,6 +100,12 @@ export class ImportRun {
       }
       this.#targets.set(keyOf(entry.component, entry.table), this.#target(tx, entry, existing, wanted));
     }
+  }
+
+  /** All that the file names, also those of which it only has an empty `_tables`. */
+  #components(): string[] {
+    const { plan, source } = this.#context;
+    return [...new Set([...plan, ...source.numbers].map(({ component }) => component))];
   }
 
   #target(
@@ -188,8 +194,7 @@ export class ImportRun {
   // -------------------------------------------------------------- activation
 
   #activate(tx: WriteTransaction): void {
-    const components = [...new Set(this.#context.plan.map((entry) => entry.component))];
-    if (schemaTexts(tx, components) !== this.#schemas) {
+    if (schemaTexts(tx, this.#components()) !== this.#schemas) {
       const advice = "Avoid modifying schema.ts while importing tables";
       throw ImportError.prefixed(`Could not complete import because schema changed. ${advice}`);
     }

@@ -2,18 +2,19 @@
 
 import type { Knobs } from "../knobs.ts";
 import type { Log } from "../log.ts";
-import type {
-  Blobs,
-  Document,
-  Fields,
-  Like,
-  ReadTransaction,
-  Store,
-  SystemQuery,
-  Value,
-  WriteTransaction,
+import {
+  type Blobs,
+  type Document,
+  type Fields,
+  FunctionError,
+  type Like,
+  type ReadTransaction,
+  type Store,
+  type SystemQuery,
+  type Value,
+  type WriteTransaction,
 } from "../types.ts";
-import { isFields } from "../values.ts";
+import { display, isFields } from "../values.ts";
 import { ImportCanceled, ImportError } from "./import-error.ts";
 import { ImportRun, type Report } from "./import-run.ts";
 import { checkpoints, confirmation, type ImportMode, makePlan } from "./plan.ts";
@@ -67,9 +68,13 @@ export class Imports {
 
   /** `_system/cli/queryImport` */
   readonly query: SystemQuery = ({ tx, args }) => {
-    const id = args["importId"];
-    const document = typeof id === "string" ? tx.get("", id) : null;
-    return document !== null && tx.tableOfId("", document._id)?.name === IMPORTS ? view(document) : null;
+    const id = args["importId"] ?? null;
+    if (typeof id !== "string" || tx.tableOfId("", id)?.name !== IMPORTS) {
+      const why = `Path: .importId\nValue: ${display(id)}\nValidator: v.id("${IMPORTS}")`;
+      throw new FunctionError(`Uncaught Error: Value does not match validator.\n${why}\n`);
+    }
+    const document = tx.get("", id);
+    return document === null ? null : view(document);
   };
 
   /** `_system/cli/queryImport:list`: the newest first. */

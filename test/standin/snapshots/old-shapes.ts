@@ -101,7 +101,8 @@ class Reader {
 
   #record(): Shape {
     return this.#inBrackets(() => {
-      this.union();
+      // the key's type, `field_name`
+      this.#token();
       this.#need(",");
       return { kind: "record", value: this.union() };
     });
