@@ -47,14 +47,23 @@ export function requestOf(backend: Backend, bundles: readonly ComponentBundle[],
   };
 }
 
-/** Bundles a throw-away project of these files. */
-export async function bundleSpec(spec: AppSpec): Promise<ComponentBundle[]> {
+const bundled = new Map<string, Promise<ComponentBundle[]>>();
+
+async function bundleOnce(spec: AppSpec): Promise<ComponentBundle[]> {
   const app = createApp(spec);
   try {
     return await bundleApp(app);
   } finally {
     app.remove();
   }
+}
+
+/** Bundles a throw-away project of these files; the same files only once. */
+export function bundleSpec(spec: AppSpec): Promise<ComponentBundle[]> {
+  const key = JSON.stringify(spec);
+  const known = bundled.get(key) ?? bundleOnce(spec);
+  bundled.set(key, known);
+  return known;
 }
 
 export async function requestFor(backend: Backend, spec: AppSpec | App, dryRun = false): Promise<PushRequest> {

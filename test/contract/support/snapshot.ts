@@ -12,8 +12,12 @@ export const latestExport = (backend: Backend) => backend.value("query", "_syste
 
 /** Requests an export and waits for it; its document has 64-bit values as decimal strings. */
 export async function exportDocument(backend: Backend, includeStorage = false): Promise<unknown> {
-  const requested = await backend.post(`/api/export/request/zip?includeStorage=${includeStorage}`);
-  if (requested.status !== 200) throw new Error(`export: ${requested.status} ${requested.text}`);
+  await until("a request that no other export stands against", async () => {
+    const requested = await backend.post(`/api/export/request/zip?includeStorage=${includeStorage}`);
+    if (requested.status === 200) return true;
+    if (at(requested.json, "code") === "ExportInProgress") return false;
+    throw new Error(`export: ${requested.status} ${requested.text}`);
+  });
   const id = at(await latestExport(backend), "_id");
   return until("a completed export", async () => {
     const document = await latestExport(backend);
