@@ -33,6 +33,8 @@ export interface RequestOptions extends CallOptions {
   readonly query?: Readonly<Record<string, string>>;
   /** Doing it twice is as good as once, so it is tried again after a cut connection, 429 and 503; `GET` always is. */
   readonly idempotent?: boolean;
+  /** Sends no key. */
+  readonly anonymous?: boolean;
 }
 
 export type FunctionKind = "query" | "mutation" | "action" | "function";
@@ -98,7 +100,7 @@ export class DeploymentClient {
       const response = await this.#http.request(`${this.url}${path}${query}`, {
         method,
         headers: {
-          authorization: `Convex ${this.#key}`,
+          ...(options.anonymous === true ? {} : { authorization: `Convex ${this.#key}` }),
           "convex-client": `convex-selfhost-action-${CLIENT_VERSION}`,
           ...(body === undefined
             ? {}
@@ -108,7 +110,9 @@ export class DeploymentClient {
         ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
-      return response.status >= 200 && response.status < 300 ? response : answerError(what, response);
+      // 560 was the status of a failed function in early releases (contract 6.2).
+      const answered = (response.status >= 200 && response.status < 300) || response.status === 560;
+      return answered ? response : answerError(what, response);
     } catch (error) {
       if (error instanceof HttpFault) return faultError(what, error);
       throw error;
@@ -143,7 +147,7 @@ export class DeploymentClient {
 
   /** Answered without a key: proves whose backend this is before a key is shown to it (contract 1.5). */
   async instanceName(options: CallOptions = {}): Promise<string> {
-    return (await this.request("GET", "/instance_name", options)).text();
+    return (await this.request("GET", "/instance_name", { ...options, anonymous: true })).text();
   }
 
   /** All variables with their values, by the system query on images before 2025-08-28 (contract 4.2). */

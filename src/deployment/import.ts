@@ -119,8 +119,26 @@ async function importOnce(
   const parsed = await waitWhile(client, deps, importId, ["uploaded"], deadline);
   if (parsed.state !== "waiting_for_confirmation") return parsed;
   deps.log.foreign(parsed.text.split("\n"));
+  if (format === "zip" && mode === "replaceAll" && documentsIn(parsed.text) === 0)
+    throw await refuseEmpty(client, importId, source);
   await client.request("POST", "/api/perform_import", { json: { importId }, idempotent: true });
   return await waitWhile(client, deps, importId, ["waiting_for_confirmation", "in_progress"], deadline);
+}
+
+/** The `create` column of the summary, all components together: `messages | 1,234 | 0 of 0`. */
+function documentsIn(summary: string): number {
+  const rows = summary.matchAll(/^\S+ *\| *([\d,]+) *\|/gm);
+  return [...rows].reduce((sum, row) => sum + Number((row[1] ?? "").replaceAll(",", "")), 0);
+}
+
+/** A ZIP that is no snapshot is a valid import to the backend, and empties it (contract 7.3). */
+async function refuseEmpty(client: DeploymentClient, importId: string, source: ImportSource): Promise<ActionError> {
+  await client.request("POST", "/api/cancel_import", { json: { importId }, idempotent: true });
+  return new ActionError(
+    "import-empty",
+    `${basename(source.path)} holds no documents that the backend recognises, so importing it would empty every table. Nothing was changed.`,
+    "Give a snapshot as `npx convex export` writes it, with the tables' folders at its top.",
+  );
 }
 
 async function upload(

@@ -30,6 +30,12 @@ describe("requests", () => {
     expect(backend.seen[0]?.headers["content-type"]).toBeUndefined();
   });
 
+  it("show no key to a backend whose name is asked", async () => {
+    await using backend = await serve(() => ({ text: "mine" }));
+    expect(await clientFor(backend.url).instanceName()).toBe("mine");
+    expect(backend.seen[0]?.headers.authorization).toBeUndefined();
+  });
+
   it("prove the key on old releases by another call", async () => {
     await using backend = await serve(({ url }) =>
       url === "/api/get_config_hashes" ? { json: { moduleHashes: [] } } : { status: 404 },
@@ -129,6 +135,17 @@ describe("functions", () => {
       logLines: ["[LOG] 'x'"],
     });
     expect(backend.seen[0]?.json()).toEqual({ path: "a:b", args: { x: 1 }, format: "json", componentPath: "widget" });
+  });
+
+  it("fail with 560 on early releases", async () => {
+    await using backend = await serve(() => ({
+      status: 560,
+      json: { status: "error", errorMessage: "Uncaught Error: boom" },
+    }));
+    expect(await clientFor(backend.url).call("query", "a:b", {})).toMatchObject({
+      ok: false,
+      message: "Uncaught Error: boom",
+    });
   });
 
   it("of the backend itself that fail are errors", async () => {

@@ -79,7 +79,10 @@ function importing(states: Record<string, unknown>[]): (seen: Seen) => Answer {
 }
 
 const DONE = { state: "completed", num_rows_written: "3", timestamp: "1" };
-const WAITING = { state: "waiting_for_confirmation", message_to_confirm: "Import change summary:\ntable | create" };
+const WAITING = {
+  state: "waiting_for_confirmation",
+  message_to_confirm: "Import change summary:\ntable | create | delete\n------\nmessages | 1,003 | 0 of 0",
+};
 const paths = (backend: FakeBackend): string[] =>
   backend.seen.map(({ url }) => url.split("?")[0] ?? "").filter((path) => path !== "/api/query");
 
@@ -120,7 +123,7 @@ describe("an import", () => {
       uploadToken: '{"objectKey":"1"}',
       partTokens: ["part 1", "part 2", "part 3"],
     });
-    expect(lines.all).toContain("foreign: table | create");
+    expect(lines.all).toContain("foreign: messages | 1,003 | 0 of 0");
     expect(lines.all.at(-1)).toMatch(/^info: Imported seed\.zip: 3 documents in /);
   });
 

@@ -230,6 +230,20 @@ describe("imports", () => {
   });
 });
 
+describe("a snapshot without documents", () => {
+  it("is refused, because it would empty every table", async () => {
+    const before = await client.systemQuery("_system/cli/tableSize", { tableName: "rooms" });
+    expect(Number(before)).toBeGreaterThan(0);
+    const source = parseImport("test/fixtures/snapshots/empty.zip", ROOT);
+    expect((await thrown(importData(client, deps, source, { mode: "replaceAll" }))).code).toBe("import-empty");
+    expect(await client.systemQuery("_system/cli/tableSize", { tableName: "rooms" })).toBe(before);
+    const [newest] = (await client.systemQuery("_system/cli/queryImport:list", {})) as {
+      state: { error_message?: string };
+    }[];
+    expect(newest?.state.error_message).toBe("Import canceled");
+  });
+});
+
 describe("sign-in (contract 8.4)", () => {
   const check = (jwks?: string) =>
     checkSignIn(systemHttp, {
