@@ -4,6 +4,7 @@ import type { Backend } from "./backend.ts";
 import { AUTH_MODULE, evaluateAuthConfig } from "./deploy/auth-config.ts";
 import { Packages } from "./deploy/code.ts";
 import { definition, providers, saveProviders } from "./deploy/deployed.ts";
+import { addLegacyRoutes } from "./deploy/legacy-routes.ts";
 import { Push } from "./deploy/push.ts";
 import { addDeployRoutes } from "./deploy/routes.ts";
 import { activeTables, checkDocument } from "./deploy/schema-state.ts";
@@ -50,6 +51,7 @@ export function attachDeploy(backend: Backend): void {
   store.checkDocument = checkDocument;
   environment.onChange = (tx) => reevaluateAuth(tx, { pool, packages, variables });
   addDeployRoutes({ routes, store, push, byKey: (key) => identities.byKey(key), warm: () => pool.warm(), like });
+  addLegacyRoutes({ routes, store, push, byKey: (key) => identities.byKey(key) });
   addHttpActionRoutes(routes, {
     store,
     runner,

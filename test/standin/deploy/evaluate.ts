@@ -110,7 +110,7 @@ function udfConfig(serverVersion: string): EvaluatedDefinition["udfConfig"] {
 async function run(
   job: Job,
   one: PushedDefinition,
-  deps: EvaluationDeps,
+  deps: Pick<EvaluationDeps, "pool">,
 ): Promise<{ value: unknown } | { error: JobError }> {
   const result = await deps.pool.exclusive((isolate) => isolate.run(job, [one.code.isolate], {}, IMPORT_LIMIT_MS));
   return result.ok ? { value: result.value } : { error: result.error };
@@ -194,7 +194,7 @@ function checkIdentifier(name: string): void {
 
 // ---------------------------------------------------------------- schema
 
-async function evaluateSchema(one: PushedDefinition, deps: EvaluationDeps): Promise<Schema> {
+export async function evaluateSchema(one: PushedDefinition, deps: Pick<EvaluationDeps, "pool">): Promise<Schema> {
   const graph = { packageId: one.code.isolate.id, env: {} };
   const outcome = await run({ do: "evaluate", as: "schema", module: "schema.js", graph }, one, deps);
   if ("error" in outcome) throw schemaError("Error", outcome.error.plain ?? outcome.error.text);

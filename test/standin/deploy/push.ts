@@ -22,7 +22,7 @@ import {
   type StartPush,
 } from "./analysis.ts";
 import { appAuthJson, authDiffText } from "./auth-config.ts";
-import type { Package, Packages } from "./code.ts";
+import type { Module, Package, Packages } from "./code.ts";
 import { schedulerSpecs } from "./crons.ts";
 import {
   type DeployedDefinition,
@@ -35,19 +35,22 @@ import {
   saveInstance,
   saveProviders,
 } from "./deployed.ts";
-import { asPushError, type Evaluation, Evaluator } from "./evaluate.ts";
+import { asPushError, type Evaluation, Evaluator, evaluateSchema } from "./evaluate.ts";
 import { hashesOf, type PushBody, readPush } from "./request.ts";
 import { type IndexDiff, NO_INDEX_DIFF } from "./schema.ts";
 import {
   activateSchema,
+  documentIdOf,
   type Prepared,
   prepareSchema,
   previewSchema,
   requireReady,
+  schemaIdOf,
   schemaStatus,
 } from "./schema-state.ts";
 
 const COMPONENT_TABLE = 544;
+const SCHEMA_TABLE = 532;
 const POLL_MS = 20;
 /** Root of an app that has no definition yet. */
 const UNSPECIFIED = "Unspecified version";
@@ -61,6 +64,14 @@ export interface PushDeps {
   /** What functions see, and what users have set. */
   readonly variables: (tx: ReadTransaction) => Map<string, string>;
   readonly ownVariables: (tx: ReadTransaction) => Map<string, string>;
+}
+
+export interface LegacyPush {
+  readonly adminKey: string;
+  readonly modules: readonly Module[];
+  readonly udfServerVersion: string;
+  readonly nodeDependencies: readonly { readonly name: string; readonly version: string }[];
+  readonly schemaId: string | undefined;
 }
 
 interface ComponentDiff {
@@ -150,12 +161,70 @@ export class Push {
     }
   }
 
-  async #installExternals(body: PushBody): Promise<string | null> {
+  async #installExternals(body: Pick<PushBody, "nodeDependencies">): Promise<string | null> {
     try {
       return await this.#deps.node.install(body.nodeDependencies ?? []);
     } catch (error) {
       throw asPushError(error);
     }
+  }
+
+  /** `prepare_schema` of CLIs up to 1.27. */
+  async prepareLegacy(bundle: Module, dryRun: boolean): Promise<{ prepared: Prepared; schemaId: string }> {
+    const { store, pool } = this.#deps;
+    try {
+      const body = {
+        adminKey: "",
+        functions: "convex/",
+        appDefinition: { schema: bundle, functions: [], udfServerVersion: "0.0.0" },
+      };
+      const [one] = readPush(body, { hashes: [], modules: [] });
+      if (one === undefined) throw internalError();
+      const schema = await evaluateSchema(one, { pool });
+      if (dryRun) return { prepared: store.read((tx) => previewSchema(tx, "", schema)), schemaId: newId(SCHEMA_TABLE) };
+      return await store.write((tx) => {
+        const prepared = prepareSchema(tx, "", schema);
+        return { prepared, schemaId: documentIdOf(tx, "", prepared.schemaId ?? "") ?? "" };
+      });
+    } catch (error) {
+      throw asPushError(error);
+    }
+  }
+
+  /** `push_config` of CLIs up to 1.27: everything at once, without components. */
+  async pushLegacy(body: LegacyPush): Promise<void> {
+    const { store, packages, scheduler } = this.#deps;
+    const { adminKey, modules: functions, udfServerVersion, nodeDependencies, schemaId } = body;
+    const evaluation = await this.#evaluate({
+      adminKey,
+      functions: "convex/",
+      appDefinition: { functions, udfServerVersion },
+      nodeDependencies,
+    });
+    const [root] = evaluation.definitions;
+    const evaluated = evaluation.analysis[""];
+    if (root === undefined || evaluated === undefined) throw internalError();
+    const storageKey = await packages.put(root.code);
+    const externals = await this.#installExternals({ nodeDependencies });
+    await store.write((tx) => {
+      const id = schemaId === undefined ? null : schemaIdOf(tx, "", schemaId);
+      requireReady(tx, "", id);
+      activateSchema(tx, "", id);
+      applyAuth(tx, evaluation.auth);
+      scheduler.setCrons(tx, "", schedulerSpecs(evaluated.functions));
+      const legacy = definition(tx, "")?.legacy ?? true;
+      const { functions: analyzed, definition: json } = evaluated;
+      saveDefinition(tx, {
+        path: "",
+        storageKey,
+        serverVersion: udfServerVersion,
+        hashes: hashesOf(root.code.modules),
+        functions: analyzed,
+        definition: json,
+        legacy,
+        externals,
+      });
+    });
   }
 
   /** Answers as soon as it is decided, at the latest after `timeoutMs`. */

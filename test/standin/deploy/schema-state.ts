@@ -221,6 +221,31 @@ function find(tx: ReadTransaction, component: string, id: string): StoredSchema 
   return found;
 }
 
+/** Ids of `prepare_schema`, which are those of documents (contract 5.4). */
+export function documentIdOf(tx: ReadTransaction, component: string, id: string): string | undefined {
+  return stored(tx, component).find((one) => one.id === id)?.doc._id;
+}
+
+/** The other way round; throws 500 for an id nobody made. */
+export function schemaIdOf(tx: ReadTransaction, component: string, documentId: string): string {
+  const found = stored(tx, component).find((one) => one.doc._id === documentId);
+  if (found === undefined) throw internalError();
+  return found.id;
+}
+
+/** Indexes that a schema wants, and whether each is built. */
+export function indexProgress(tx: ReadTransaction, component: string, id: string): { index: Index; done: boolean }[] {
+  const { text } = find(tx, component, id);
+  if (text === "") return [];
+  const existing = storedIndexes(tx, component);
+  return indexesOf(parseSchema(text)).map((index) => ({
+    index,
+    done:
+      (existing.find((one) => one.index.name === index.name && sameIndex(one.index, index))?.readyAt ?? 0) <=
+      Date.now(),
+  }));
+}
+
 /** Validates the documents once the time has come; stores what came out. */
 export function schemaStatus(tx: WriteTransaction, component: string, id: string): SchemaStatus {
   const schema = find(tx, component, id);
@@ -320,8 +345,10 @@ export function activateSchema(
   const next = id === null ? undefined : find(tx, component, id);
   const wanted = next === undefined ? [] : indexesOf(parseSchema(next.text));
   const indexDiff = makeLive(tx, component, wanted);
-  for (const table of next === undefined ? [] : parseSchema(next.text).tables) ensureTable(tx, component, table.tableName);
-  if (active !== undefined && active.id !== next?.id) setState(tx, component, active, { state: "overwritten", text: "" });
+  for (const table of next === undefined ? [] : parseSchema(next.text).tables)
+    ensureTable(tx, component, table.tableName);
+  if (active !== undefined && active.id !== next?.id)
+    setState(tx, component, active, { state: "overwritten", text: "" });
   if (next !== undefined && next.state !== "active") setState(tx, component, next, { state: "active" });
   return { indexDiff, previous: active?.text ?? null, next: next?.text ?? null };
 }

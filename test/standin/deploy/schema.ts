@@ -304,11 +304,7 @@ export function diffIndexes(existing: readonly Index[], wanted: readonly Index[]
   return {
     added_indexes: kept.filter(({ before }) => before === undefined).map(({ index }) => index),
     removed_indexes: existing.filter((index) => find(wanted, index) === undefined),
-    disabled_indexes: kept
-      .filter(({ index, before }) => before?.staged === false && index.staged)
-      .map(unstaged),
-    enabled_indexes: kept
-      .filter(({ index, before }) => before?.staged === true && !index.staged)
-      .map(unstaged),
+    disabled_indexes: kept.filter(({ index, before }) => before?.staged === false && index.staged).map(unstaged),
+    enabled_indexes: kept.filter(({ index, before }) => before?.staged === true && !index.staged).map(unstaged),
   };
 }

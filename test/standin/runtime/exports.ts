@@ -75,12 +75,10 @@ export function specialExports(
   if (path === "http.js") {
     if (exported === undefined) return { ...none, problem: "`convex/http.js` must have a default export of a Router." };
     if (!isRouter(exported)) return { ...none, problem: "The default export of `convex/http.js` is not a Router." };
-    const httpRoutes = exported
-      .getRoutes()
-      .map(([routePath, method, handler]) => ({
-        route: { path: routePath, method },
-        pos: positionOf(graph, path, handler, maps),
-      }));
+    const httpRoutes = exported.getRoutes().map(([routePath, method, handler]) => ({
+      route: { path: routePath, method },
+      pos: positionOf(graph, path, handler, maps),
+    }));
     return { ...none, httpRoutes: httpRoutes.sort(byPosition) };
   }
   if (path === "crons.js") {

@@ -118,6 +118,8 @@ export function logText(value: unknown): string {
   }
 }
 
+type NativeBody = ConstructorParameters<typeof globalThis.Response>[0];
+
 /** Length of a body that is known beforehand: it is sent as `content-length`. */
 function knownLength(body: unknown): number | undefined {
   if (typeof body === "string") return new TextEncoder().encode(body).length;
@@ -129,7 +131,7 @@ function knownLength(body: unknown): number | undefined {
 function responseClass(): typeof Response {
   const Native = globalThis.Response;
   return class Response extends Native {
-    constructor(body?: ConstructorParameters<typeof Response>[0], init?: ResponseInit) {
+    constructor(body?: NativeBody, init?: ResponseInit) {
       const status = init?.status;
       if (status !== undefined && !(status >= 200 && status <= 599)) {
         throw new RangeError("Failed to construct 'Response': The status provided is outside the range [200, 599].");

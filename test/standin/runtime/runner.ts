@@ -215,20 +215,18 @@ export class Runner implements FunctionRunner {
     const result =
       found.environment === "node"
         ? await this.#nodeAction(call, code, graph, context, logLines)
-        : await this.#deps.pool
-            .shared()
-            .run(
-              {
-                do: "function",
-                graph,
-                module: call.path.module,
-                name: call.path.name,
-                kind: "Action",
-                args: argsText(call.args),
-              },
-              [code.isolate],
-              this.#handlers(context, logLines),
-            );
+        : await this.#deps.pool.shared().run(
+            {
+              do: "function",
+              graph,
+              module: call.path.module,
+              name: call.path.name,
+              kind: "Action",
+              args: argsText(call.args),
+            },
+            [code.isolate],
+            this.#handlers(context, logLines),
+          );
     return outcome(result, tx, call, found.fn, logLines);
   }
 

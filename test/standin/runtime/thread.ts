@@ -174,8 +174,13 @@ function requestOf(job: JobContext): Request {
 /** The backend lists headers as they were sent, the web API sorts them. */
 function keepOrder(headers: Headers, pairs: readonly [string, string][]): void {
   const entries = () => pairs.values();
-  const overrides = { [Symbol.iterator]: entries, entries, forEach: (each: (value: string, name: string) => void) => pairs.forEach(([name, value]) => void each(value, name)) };
-  for (const key of Reflect.ownKeys(overrides)) Object.defineProperty(headers, key, { value: Reflect.get(overrides, key) });
+  const overrides = {
+    [Symbol.iterator]: entries,
+    entries,
+    forEach: (each: (value: string, name: string) => void) => pairs.forEach(([name, value]) => void each(value, name)),
+  };
+  for (const key of Reflect.ownKeys(overrides))
+    Object.defineProperty(headers, key, { value: Reflect.get(overrides, key) });
 }
 
 async function storeBlob(args: Record<string, unknown>): Promise<unknown> {
