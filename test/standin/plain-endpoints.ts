@@ -3,7 +3,19 @@ import { type Identities, requireAdmin } from "./identity.ts";
 import { jsonResponse, textResponse } from "./server.ts";
 import { array, object, optional, string } from "./shapes.ts";
 import { notAnUpgrade } from "./sync.ts";
-import { ApiError, type Handler, internalError, type Like, type Routes, type Store } from "./types.ts";
+import {
+  ApiError,
+  type ApiRequest,
+  type ApiResponse,
+  type Handler,
+  internalError,
+  type Like,
+  type Routes,
+  type Store,
+} from "./types.ts";
+
+/** 30 days (contract 1.1, DOCUMENT_RETENTION_DELAY of M14). */
+const RETENTION_NS = 30n * 86_400n * 1_000_000_000n;
 
 export interface PlainOptions {
   readonly instanceName: string;
@@ -83,14 +95,17 @@ export function addDataRoutes(routes: Routes, deps: DataDeps, like: Like): void 
     );
     return jsonResponse(JSON.stringify(Object.fromEntries(shapes)));
   });
-  for (const name of ["list_snapshot", "document_deltas"]) {
-    routes.route("GET", `/api/${name}`, async (request) => {
+  for (const [path, answer] of [
+    ["/api/list_snapshot", listSnapshot],
+    ["/api/document_deltas", documentDeltas],
+  ] as const) {
+    routes.route("GET", path, async (request) => {
       const identity = await request.identity();
       if (identity.kind === "none") {
         const text = "This request requires the HTTP `Authorization` header.";
         throw new ApiError(401, "AuthorizationMissing", text);
       }
-      return jsonResponse(`{"values":[],"snapshot":${store.lastCommit},"cursor":null,"hasMore":false}`);
+      return answer(request, store);
     });
   }
   routes.route("POST", "/api/delete_tables", async (request) => {
@@ -115,4 +130,23 @@ export function addDataRoutes(routes: Routes, deps: DataDeps, like: Like): void 
       return jsonResponse("[]");
     });
   }
+}
+
+/** Streaming export is known, and empty: no tool of ours reads it. */
+function listSnapshot(_request: ApiRequest, store: Store): ApiResponse {
+  return jsonResponse(`{"values":[],"snapshot":${store.lastCommit},"cursor":null,"hasMore":false}`);
+}
+
+function documentDeltas(request: ApiRequest, store: Store): ApiResponse {
+  const cursor = BigInt(/^\d+$/.exec(request.query.get("cursor") ?? "")?.[0] ?? 0);
+  if (cursor < store.lastCommit - RETENTION_NS) {
+    const text =
+      `Trying to synchronize from timestamp ${cursor + 1n}, which is older than the database\u2019s retention window. ` +
+      "This may happen if you paused your Fivetran or Airbyte connector for a long period of time. " +
+      "Please perform a full sync of the connector. See " +
+      "https://fivetran.com/docs/connectors/troubleshooting/trigger-historical-re-syncs or " +
+      "https://docs.airbyte.com/platform/operator-guides/refreshes";
+    throw new ApiError(400, "InvalidWindowToReadDocuments", text);
+  }
+  return jsonResponse(`{"values":[],"cursor":${store.lastCommit},"hasMore":false}`);
 }

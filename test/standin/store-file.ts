@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { deserialize, serialize } from "node:v8";
+import { Docs } from "./store-docs.ts";
 import type { TableData } from "./store-read.ts";
 import type { Document, TableInfo } from "./types.ts";
 
@@ -53,7 +54,7 @@ export class StoreFile {
         number: Number(row["number"]),
         state: row["state"] === "hidden" ? "hidden" : "active",
       };
-      tables.set(info.tablet, { info, docs: new Map() });
+      tables.set(info.tablet, { info, docs: new Docs() });
     }
     for (const row of this.#db.prepare("SELECT tablet, id, body FROM standin_documents ORDER BY rowid").iterate()) {
       if (!(row["body"] instanceof Uint8Array)) throw new Error("database disk image is malformed");

@@ -1,12 +1,12 @@
 /** Reading one state of the database. */
 import { decodeId } from "./ids.ts";
+import type { Docs } from "./store-docs.ts";
 import type { Bound, Document, Fields, ReadTransaction, TableInfo, Value } from "./types.ts";
 import { compare, isFields } from "./values.ts";
 
-/** Documents in order of insertion. */
 export interface TableData {
   readonly info: TableInfo;
-  readonly docs: Map<string, Document>;
+  readonly docs: Docs;
 }
 
 /** Numbers of system tables; those with a comment are seen in ids of M14, the others are the stand-in's. */
@@ -95,7 +95,7 @@ export class Snapshot implements ReadTransaction {
 
   scanTablet(tablet: string): Document[] {
     this.reads.add(tablet);
-    const docs = [...(this.tables.get(tablet)?.docs.values() ?? [])];
+    const docs = this.tables.get(tablet)?.docs.values() ?? [];
     return docs.sort((a, b) => a._creationTime - b._creationTime || (a._id < b._id ? -1 : 1));
   }
 

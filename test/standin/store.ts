@@ -4,6 +4,7 @@
  * Tables are copied on their first write in a transaction, so a snapshot is nothing but the old map.
  */
 import { newId } from "./ids.ts";
+import { Docs } from "./store-docs.ts";
 import { StoreFile } from "./store-file.ts";
 import { Snapshot, SYSTEM_TABLES, systemTablet, type TableData } from "./store-read.ts";
 import type { Document, DocumentCheck, Fields, ReadTransaction, Store, TableInfo, WriteTransaction } from "./types.ts";
@@ -252,7 +253,7 @@ class Writer extends Snapshot implements WriteTransaction {
       else this.tables.set(info.tablet, before);
       this.changedTables.set(info.tablet, before?.info ?? null);
     });
-    this.tables.set(info.tablet, { info, docs: before?.docs ?? new Map() });
+    this.tables.set(info.tablet, { info, docs: before?.docs ?? new Docs() });
     if (before === undefined) this.#drafts.add(info.tablet);
     this.changedTables.set(info.tablet, info);
     this.#touch(info);
@@ -268,7 +269,7 @@ class Writer extends Snapshot implements WriteTransaction {
     const table = this.tables.get(tablet);
     if (table === undefined) throw new Error(`There is no table ${tablet}.`);
     if (this.#drafts.has(tablet)) return table;
-    const draft = { info: table.info, docs: new Map(table.docs) };
+    const draft = { info: table.info, docs: table.docs.copy() };
     this.tables.set(tablet, draft);
     this.#drafts.add(tablet);
     return draft;
