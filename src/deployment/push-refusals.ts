@@ -12,7 +12,7 @@ export function refusedCall(call: FailedCall, context: PushContext): Verdict {
       hint: "Make a new one on the server with ./generate_admin_key.sh and update the secret that holds it.",
     };
   }
-  if (call.status === 404 && call.code === "") return missingRoute(call, context);
+  if (call.status === 404 && call.code === "") return missingRoute(call, context.cliVersion);
   if (call.code === "") {
     return {
       code: "backend-answer-unreadable",
@@ -27,12 +27,12 @@ export function refusedCall(call: FailedCall, context: PushContext): Verdict {
   return badPush(call, context);
 }
 
-function missingRoute(call: FailedCall, { cliVersion }: PushContext): Verdict {
+export function missingRoute(call: FailedCall, cliVersion: string): Verdict {
   const asks = `convex ${cliVersion} asks for ${call.endpoint}`;
   if (call.endpoint === "evaluate_push") {
     return {
       code: "cli-too-new",
-      message: `${asks}, which this backend (it answers like releases before 2025-11-04) does not know.`,
+      message: `${asks}, which this backend (it answers like releases before 2025-11-04) does not know; the CLI repeats the call for 38 s and fails.`,
       hint: "Use a newer backend, or convex 1.29.1 or older.",
     };
   }
@@ -173,7 +173,15 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-function badPush(call: FailedCall, { sources }: PushContext): Verdict {
+function badPush(call: FailedCall, context: PushContext): Verdict {
+  const { sources, cliVersion } = context;
+  if (call.code === "BadJsonBody") {
+    return {
+      code: "cli-too-new",
+      message: `convex ${cliVersion} speaks to ${call.endpoint} in a way that this backend does not understand: ${call.message}`,
+      hint: "Use a newer backend (convex 1.31.7 and newer need one of 2026-01-22 or later), or convex 1.31.6 or older.",
+    };
+  }
   const kind = KINDS.find(({ matches }) => matches(call));
   const first = call.message.split("\n")[0] ?? "";
   const table = /[Tt]able "([^"]+)"/.exec(call.message)?.[1];

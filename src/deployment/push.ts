@@ -8,6 +8,7 @@ import { scanFunctions } from "./env-reads.ts";
 import type { Project } from "./project.ts";
 import { classifyPush, type PushContext, PushError, type PushFailure } from "./push-failure.ts";
 import { withoutColours } from "./push-output.ts";
+import { missingRoute } from "./push-refusals.ts";
 
 export { PushError };
 
@@ -47,6 +48,7 @@ export async function push(deps: Deps, request: PushRequest): Promise<PushResult
       `convex ${cli.version} knows no variables for self-hosted deployments, so the admin key is given to it as an argument, which other processes of this machine can read. Update convex to 1.19.2 or newer.`,
     );
   }
+  if (!olderThan(cli.version, [1, 29, 2])) await checkRoute(deps, request);
   const node = await findNode(deps);
   for (let attempt = 1; ; attempt += 1) {
     const failure = await pushOnce(deps, request, node, byArguments);
@@ -55,6 +57,25 @@ export async function push(deps: Deps, request: PushRequest): Promise<PushResult
     deps.log.info(`${failure.message} Deploying again in ${attempt} s (${attempt + 1} of ${ATTEMPTS}).`);
     await deps.clock.sleep(attempt * 1000);
   }
+}
+
+/**
+ * Asks whether the backend knows the call that CLIs from 1.29.2 on begin with, because they repeat a 404 for half a
+ * minute (contract 5.4). A body without anything in it is refused before a key is looked at (contract 5.2).
+ * What else may be wrong is left to the CLI.
+ */
+async function checkRoute(deps: Deps, { project, url }: PushRequest): Promise<void> {
+  const response = await deps.http
+    .request(`${url}/api/deploy2/evaluate_push`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    })
+    .catch(() => undefined);
+  if (response?.status !== 404 || response.body.length > 0) return;
+  const call = { endpoint: "evaluate_push", status: 404, code: "", message: "", inSchema: false };
+  const verdict = missingRoute(call, project.cli.version);
+  throw new PushError({ ...verdict, phase: "setup", annotations: [], retry: false });
 }
 
 async function pushOnce(

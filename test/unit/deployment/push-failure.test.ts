@@ -205,6 +205,17 @@ describe("what no recording shows", () => {
     expect(failure.hint).toContain("1.29.1");
   });
 
+  it("a backend that expects another body", () => {
+    const output = refused(
+      "BadJsonBody",
+      "Failed to deserialize the JSON body into the target type: missing field `functions`",
+    );
+    expect(classifyPush(output, 1, context({}))).toMatchObject({
+      code: "cli-too-new",
+      hint: expect.stringContaining("1.31.6"),
+    });
+  });
+
   it("a second writer in between (503) is tried again", () => {
     const text = "Hit an error while pushing:\nData read or written in this mutation changed while it was being run.";
     const output = refused("OptimisticConcurrencyControlFailure", text, "start_push", "503 Service Unavailable");

@@ -172,6 +172,16 @@ describe("the real CLI against the stand-in", () => {
     expect(error.annotations[0]).toMatchObject({ file: "packages/backend/convex/bad.ts", line: 1 });
   });
 
+  it("is not started on a backend that does not know what it asks for", async () => {
+    await using first = await startStandin({ like: "first" });
+    await using app = await project();
+    const started = performance.now();
+    const error = await failed(deploy(app, { url: first.url, adminKey: first.adminKey }));
+    expect([error.code, error.phase]).toEqual(["cli-too-new", "setup"]);
+    expect(error.message).toContain("convex 1.48.0 asks for evaluate_push");
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
   it("fails with a key of another secret, which does not show", async () => {
     await using app = await project();
     const adminKey = standin.adminKey.replace(/.{4}$/, "0000");
