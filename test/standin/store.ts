@@ -126,6 +126,7 @@ class Writer extends Snapshot implements WriteTransaction {
   readonly keys = new Set<string>();
   #hooks: Hooks;
   #undo: (() => void)[] = [];
+  #undoable = false;
   #drafts = new Set<string>();
   #after: (() => void)[] = [];
   #open = true;
@@ -199,6 +200,7 @@ class Writer extends Snapshot implements WriteTransaction {
   }
 
   savepoint(): number {
+    this.#undoable = true;
     return this.#undo.length;
   }
 
@@ -291,7 +293,8 @@ class Writer extends Snapshot implements WriteTransaction {
     else table.docs.set(id, document);
   }
 
+  /** Nothing can be taken back to before the first savepoint, so nothing is kept until then. */
   #remember(undo: () => void): void {
-    this.#undo.push(undo);
+    if (this.#undoable) this.#undo.push(undo);
   }
 }
