@@ -5,16 +5,17 @@
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemExec } from "../../src/system/exec.ts";
 import { runInSandbox } from "./harness/sandbox.ts";
 import { setUp } from "./harness/setup.ts";
 import { root } from "./harness/tools.ts";
 
 async function outside(args: readonly string[]): Promise<number> {
   const scratch = mkdtempSync(join(realpathSync(tmpdir()), "e2e-"));
-  const npmCache = process.env["npm_config_cache"] ?? join(homedir(), ".npm");
-  const env = { ...process.env, E2E_SCRATCH: scratch, E2E_NPM_CACHE: npmCache };
+  const cache = (await systemExec.run("npm", ["config", "get", "cache"])).stdout.trim();
+  const env = { ...process.env, E2E_NPM_CACHE: cache, E2E_SCRATCH: scratch };
   try {
     return await runInSandbox([process.execPath, import.meta.filename, ...args], env);
   } finally {

@@ -8,6 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "nod
 import { basename, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { systemExec } from "../../../src/system/exec.ts";
+import { lockToCache, npmOffline } from "./npm.ts";
 import { watchArguments } from "./processes.ts";
 import { act as actProgram, root, tool } from "./tools.ts";
 import { world } from "./world.ts";
@@ -43,9 +44,13 @@ export interface ActOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Runs the jobs in containers of this image instead of on the host. */
   readonly image?: string;
+  /** The home of an earlier run: its tool cache is found again. */
+  readonly home?: string;
   readonly args?: readonly string[];
   /** The run is cancelled, as by a user, at the first event for which this is true. */
   readonly cancelWhen?: (event: ActEvent) => boolean;
+  /** act is killed after that time, and the run tells so; 100 s when absent. */
+  readonly timeoutMs?: number;
 }
 
 export interface Annotation {
@@ -172,6 +177,7 @@ export async function makeProject(
     mkdirSync(join(folder, path, ".."), { recursive: true });
     writeFileSync(join(folder, path), text);
   }
+  lockToCache(folder);
   const git = async (...args: string[]): Promise<void> => {
     const identity = ["-c", "user.name=e2e", "-c", "user.email=e2e@example.com"];
     const result = await systemExec.run(tool("git"), ["-C", folder, ...identity, ...args]);
@@ -210,13 +216,6 @@ function commandOf(options: ActOptions, folder: string): string[] {
   ];
 }
 
-/** `npm ci` in a workflow takes everything from the cache that this project's own `npm ci` has filled. */
-function npmOffline(): Record<string, string> {
-  const cache = process.env["E2E_NPM_CACHE"] ?? "";
-  const quiet = { npm_config_audit: "false", npm_config_fund: "false", npm_config_update_notifier: "false" };
-  return { ...quiet, npm_config_offline: "true", npm_config_cache: cache };
-}
-
 function follow(child: ChildProcess, cancelWhen: ActOptions["cancelWhen"]): Promise<ActEvent[]> {
   const events: ActEvent[] = [];
   let cancelled = false;
@@ -236,7 +235,7 @@ function follow(child: ChildProcess, cancelWhen: ActOptions["cancelWhen"]): Prom
 export async function act(options: ActOptions): Promise<ActRun> {
   const { scratch, bin } = world();
   runs += 1;
-  const home = mkdtempSync(join(scratch, `act-${process.pid}-${runs}-`));
+  const home = options.home ?? mkdtempSync(join(scratch, `act-${process.pid}-${runs}-`));
   const started = performance.now();
   const watch = watchArguments();
   const log = join(home, "stderr");
@@ -250,11 +249,18 @@ export async function act(options: ActOptions): Promise<ActRun> {
     errors += chunk.toString();
   });
   const events = follow(child, options.cancelWhen);
+  const timeoutMs = options.timeoutMs ?? 100_000;
+  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   const exitCode = await new Promise<number>((done, fail) => {
     child.on("error", fail);
     child.on("close", (code) => done(code ?? -1));
   });
+  clearTimeout(timer);
   writeFileSync(log, errors);
-  if ((await events).length === 0) throw new Error(`act ran nothing: ${readFileSync(log, "utf8")}`);
-  return new ActRun(exitCode, await events, watch.stop(), home, performance.now() - started);
+  const ms = performance.now() - started;
+  const argv = watch.stop();
+  const seen = await events;
+  if (ms > timeoutMs) seen.push({ msg: `act was killed after ${timeoutMs / 1000} s` });
+  if (seen.length === 0) throw new Error(`act ran nothing: ${readFileSync(log, "utf8")}`);
+  return new ActRun(exitCode, seen, argv, home, ms);
 }

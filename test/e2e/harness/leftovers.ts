@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { docker } from "./engine.ts";
@@ -23,10 +23,26 @@ async function inventory(): Promise<Set<string>> {
 export interface Baseline {
   /** What is there now and was not there before; waits a moment for what is just ending. */
   leftovers(): Promise<string[]>;
+  /** Ends and removes it, so that the next test has the machine for itself. */
+  sweep(): Promise<void>;
 }
 
 // dockerd's own children come and go by themselves.
 const passing = /^process \d+ \d+ (.*containerd-shim|.*docker-proxy|runc |docker (ps|volume|network) )/;
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended by itself.
+  }
+}
+
+async function remove(kind: string, name: string): Promise<void> {
+  const how = kind === "container" ? ["rm", "-fv", name] : [kind, "rm", name];
+  // A volume may have gone with its container.
+  await docker(...how).catch(() => undefined);
+}
 
 export async function baseline(): Promise<Baseline> {
   const before = await inventory();
@@ -40,6 +56,14 @@ export async function baseline(): Promise<Baseline> {
         found = await extra();
       }
       return found;
+    },
+    sweep: async () => {
+      for (const line of await extra()) {
+        const [kind, name = ""] = line.split(" ");
+        if (kind === "process") kill(Number(name));
+        else if (kind === "file") rmSync(join(world().scratch, "tmp", name), { recursive: true, force: true });
+        else await remove(kind ?? "", name);
+      }
     },
   };
 }

@@ -1,0 +1,37 @@
+import { describe, expect } from "vitest";
+import type { ActEvent } from "./harness/act.ts";
+import { docker } from "./harness/engine.ts";
+import { world } from "./harness/world.ts";
+import { expectNoLeaks, expectNothingLeft, runtimes, start, test } from "./support.ts";
+
+const says = (text: RegExp) => (event: ActEvent) => event.stage === "Main" && text.test(event.msg);
+
+/** The local runner cancels with SIGKILL, so the post step finds only what the state says. */
+const phases: [string, (event: ActEvent) => boolean, Record<string, string>][] = [
+  ["while the inputs are checked", says(/^⭐ Run Main convex-selfhost/), {}],
+  ["as soon as the first secret is masked", (event) => event.command === "add-mask", {}],
+  ["while it boots", (event) => event.command === "add-mask", { BACKEND_ENV: "STANDIN_START_DELAY_MS=5000" }],
+  ["when it answers", says(/The backend answers at/), {}],
+  ["while it deploys", says(/::group::convex deploy/), {}],
+  ["after the step", says(/Run Main answers/), {}],
+];
+
+describe.each(["docker", "binary"] as const)("a job with %s that is cancelled", (runtime) => {
+  test.for(phases)("%s leaves nothing", async ([, cancelWhen, vars], { before }) => {
+    const run = await start({ ...runtimes[runtime](), AUTH: "convex-auth", ...vars }, { cancelWhen });
+    expect(run.exitCode).not.toBe(0);
+    expect(run.results("convex", "Post"), run.log).toEqual(["success"]);
+    expectNoLeaks(run);
+    await expectNothingLeft(run, before);
+  });
+});
+
+test("a job that is cancelled while it pulls leaves nothing", async ({ before }) => {
+  const images = await docker("images", "-q", "--filter", "label=convex-selfhost.test-double=true");
+  for (const id of new Set(images.split("\n").filter((line) => line !== ""))) await docker("rmi", "-f", id);
+  // The registry cuts every try at this layer, so that the pull is still going on.
+  const image = `${world().faultyRegistry}/fault-cut-layer/convex-backend`;
+  const run = await start({ IMAGE: image, VERSION: world().image.commit }, { cancelWhen: says(/Pulling/) });
+  expect(run.results("convex", "Post"), run.log).toEqual(["success"]);
+  await expectNothingLeft(run, before);
+});
