@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { getCACertificates } from "node:tls";
 import type { Sql } from "postgres";
 import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
@@ -14,16 +16,34 @@ export interface DatabaseWish {
   readonly host?: string | undefined;
   /** PEM file with further authorities, as PG_CA_FILE for the backend. */
   readonly caFile?: string | undefined;
+  /** For each connection and what is done on it; 10 s when absent. */
+  readonly timeoutMs?: number | undefined;
 }
 
-const CONNECT_SECONDS = 10;
+const TIMEOUT_MS = 10_000;
 
 type Client = Sql;
 
-/** The same roots as the system's, and those of the backend's PG_CA_FILE. */
-function tlsOptions(wish: DatabaseWish): { ca: string[]; rejectUnauthorized: true } {
-  const own = wish.caFile === undefined ? [] : [readFileSync(wish.caFile, "utf8")];
-  return { ca: [...getCACertificates("default"), ...getCACertificates("system"), ...own], rejectUnauthorized: true };
+/** The system's roots and those of the backend's PG_CA_FILE, for the name in the URL (contract 1.4). */
+function tlsOptions(target: DatabaseTarget, wish: DatabaseWish): Record<string, unknown> {
+  const { host } = target;
+  const ca = [...getCACertificates("default"), ...getCACertificates("system"), ...ownAuthority(wish)];
+  // The library names no host to the check where it is an address, and Node then checks for "localhost".
+  return { ca, rejectUnauthorized: true, host, ...(isIP(host) === 0 ? { servername: host } : {}) };
+}
+
+function ownAuthority({ caFile }: DatabaseWish): string[] {
+  if (caFile === undefined || caFile === "") return [];
+  try {
+    return [readFileSync(caFile, "utf8")];
+  } catch (error) {
+    throw new ActionError(
+      "database-tls",
+      `PG_CA_FILE names ${caFile}, which cannot be read: ${messageOf(error)}.`,
+      "Name a file with the certificate of the server's authority, or leave PG_CA_FILE out.",
+      { cause: error },
+    );
+  }
 }
 
 async function connect(target: DatabaseTarget, wish: DatabaseWish, database: string, tls: boolean): Promise<Client> {
@@ -33,9 +53,9 @@ async function connect(target: DatabaseTarget, wish: DatabaseWish, database: str
     port: target.port,
     user: target.user,
     database,
-    ssl: tls ? tlsOptions(wish) : false,
+    ssl: tls ? tlsOptions(target, wish) : false,
     max: 1,
-    connect_timeout: CONNECT_SECONDS,
+    connect_timeout: (wish.timeoutMs ?? TIMEOUT_MS) / 1000,
     fetch_types: false,
     onnotice: () => undefined,
     connection: { application_name: "convex-selfhost-action" },
@@ -43,6 +63,12 @@ async function connect(target: DatabaseTarget, wish: DatabaseWish, database: str
     password: target.password ?? "",
   };
   return postgres(options);
+}
+
+/** The library connects again for ever where something answers that is no Postgres. */
+async function late(ms: number): Promise<never> {
+  await delay(ms, undefined, { ref: false });
+  throw new Error(`no Postgres answered within ${ms / 1000} s`);
 }
 
 /** Does `work` on one connection, with TLS as the backend will use it (contract 1.4). */
@@ -55,9 +81,10 @@ async function withClient<T>(
   const attempt = async (tls: boolean): Promise<T> => {
     const client = await connect(target, wish, database, tls);
     try {
-      return await work(client);
+      return await Promise.race([work(client), late(wish.timeoutMs ?? TIMEOUT_MS)]);
     } finally {
-      await client.end({ timeout: 1 }).catch(() => undefined);
+      // Zero: a server that answers nothing does not answer a farewell either.
+      await client.end({ timeout: 0 }).catch(() => undefined);
     }
   };
   if (target.tls !== "prefer") return await attempt(target.tls === "require");
@@ -158,8 +185,8 @@ async function create(target: DatabaseTarget, wish: DatabaseWish): Promise<boole
     });
   } catch (error) {
     const code = systemCode(error);
-    // Another job was faster.
-    if (code === "42P04") return false;
+    // Another job was faster; in the same moment its row shows before its database does.
+    if (code === "42P04" || code === "23505") return false;
     if (code !== "42501") throw explain(error, target);
     throw new ActionError(
       "database-rights",
@@ -182,6 +209,7 @@ function missing(target: DatabaseTarget): ActionError {
 const TLS_FAULT = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO)/;
 
 function explain(error: unknown, target: DatabaseTarget): ActionError {
+  if (error instanceof ActionError) return error;
   const code = systemCode(error) ?? "";
   const where = `${target.host}:${target.port}`;
   if (code === "28P01" || code === "28000" || code === "SASL_SIGNATURE_MISMATCH") {

@@ -211,8 +211,8 @@ export async function obtainBinary(
     const zip = join(temp, choice.asset);
     const sha256 = await locateAndDownload(choice, source, zip, deps);
     // What the tool cache does not take has to stay.
-    const cached = deps.env["RUNNER_TOOL_CACHE"] !== undefined;
-    const destination = cached ? join(temp, "unpacked") : await mkdtemp(join(dirname(temp), `${TOOL}-`));
+    const toolCache = deps.env["RUNNER_TOOL_CACHE"] !== undefined;
+    const destination = toolCache ? join(temp, "unpacked") : await mkdtemp(join(dirname(temp), `${TOOL}-`));
     const directory = await unpack(zip, destination, choice, sha256);
     return {
       path: join(await keep(directory, choice, deps), choice.executable),

@@ -1,0 +1,106 @@
+import { execFile } from "node:child_process";
+import { chown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { freePorts } from "../../../src/system/ports.ts";
+
+const run = promisify(execFile);
+const ROOT = "/usr/lib/postgresql";
+
+/** Directory of the server's programs; undefined where no Postgres is installed. */
+export async function postgresPrograms(): Promise<string | undefined> {
+  const versions = await readdir(ROOT).catch(() => []);
+  const newest = versions.toSorted((a, b) => Number(b) - Number(a))[0];
+  return newest === undefined ? undefined : join(ROOT, newest, "bin");
+}
+
+export interface Cluster {
+  readonly port: number;
+  readonly directory: string;
+  stop(): Promise<void>;
+}
+
+/** The server refuses to run as root. */
+async function asServer(program: string, args: readonly string[]): Promise<void> {
+  const root = process.getuid?.() === 0;
+  await run(root ? "runuser" : program, root ? ["-u", "postgres", "--", program, ...args] : [...args]);
+}
+
+async function owned(path: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { stdout } = await run("id", ["-u", "postgres"]);
+  await chown(path, Number(stdout), -1);
+}
+
+/** A throwaway server on 127.0.0.1 with user `postgres`, password `pg/pass`, and TLS where a certificate is wanted. */
+export async function startCluster(programs: string, tls: boolean): Promise<Cluster> {
+  const directory = await mkdtemp(join(tmpdir(), "postgres-test-"));
+  await owned(directory);
+  const secret = join(directory, "password");
+  await writeFile(secret, "pg/pass\n");
+  await owned(secret);
+  const data = join(directory, "data");
+  const init = ["-D", data, "-U", "postgres", "-A", "scram-sha-256", `--pwfile=${secret}`, "--no-sync"];
+  await asServer(join(programs, "initdb"), init);
+  const [port = 0] = await freePorts(1);
+  const settings = ["-h 127.0.0.1", `-p ${port}`, `-k ${directory}`, "-c fsync=off"];
+  if (tls) {
+    await certificates(directory);
+    settings.push("-c ssl=on", `-c ssl_cert_file=${directory}/server.pem`, `-c ssl_key_file=${directory}/server.key`);
+  }
+  const control = join(programs, "pg_ctl");
+  await asServer(control, ["-D", data, "-w", "-s", "-l", join(directory, "log"), "-o", settings.join(" "), "start"]);
+  return {
+    port,
+    directory,
+    stop: async () => {
+      await asServer(control, ["-D", data, "-m", "immediate", "-s", "stop"]);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** An authority, and a certificate of it for the name localhost. */
+async function certificates(directory: string): Promise<void> {
+  const file = (name: string): string => join(directory, name);
+  await mkdir(directory, { recursive: true });
+  const key = ["-newkey", "rsa:2048", "-nodes"];
+  await run("openssl", [
+    "req",
+    "-x509",
+    ...key,
+    "-keyout",
+    file("ca.key"),
+    "-out",
+    file("ca.pem"),
+    "-subj",
+    "/CN=Test CA",
+    "-days",
+    "2",
+  ]);
+  await run("openssl", [
+    "req",
+    ...key,
+    "-keyout",
+    file("server.key"),
+    "-out",
+    file("server.csr"),
+    "-subj",
+    "/CN=localhost",
+  ]);
+  await writeFile(file("names"), "subjectAltName=DNS:localhost\n");
+  const by = [
+    "-CA",
+    file("ca.pem"),
+    "-CAkey",
+    file("ca.key"),
+    "-CAcreateserial",
+    "-extfile",
+    file("names"),
+    "-days",
+    "2",
+  ];
+  await run("openssl", ["x509", "-req", "-in", file("server.csr"), ...by, "-out", file("server.pem")]);
+  for (const name of ["server.key", "server.pem"]) await owned(file(name));
+}
