@@ -58,7 +58,7 @@ export class Graph {
 
   async #evaluate(path: string): Promise<vm.Module> {
     const module = this.#module(path);
-    if (module.status === "unlinked") await module.link((specifier) => this.#resolve(specifier, path));
+    if (module.status === "unlinked") await module.link((specifier, from) => this.#resolve(specifier, this.#pathOf(from)));
     if (this.#hasTopLevelAwait()) throw new ModuleDefect("Top-level awaits in source files are unsupported");
     await module.evaluate();
     return module;
@@ -125,11 +125,7 @@ export class Graph {
   }
 }
 
+/** Inline queries get no more than this. */
 function convexServerExports(): Record<string, unknown> {
-  return {
-    query: convexServer.queryGeneric,
-    internalQuery: convexServer.internalQueryGeneric,
-    mutation: convexServer.mutationGeneric,
-    action: convexServer.actionGeneric,
-  };
+  return { query: convexServer.queryGeneric };
 }
