@@ -18,13 +18,6 @@ const KINDS: readonly Kind[] = [
       `Log in to ${registry} in a step before (a login has a higher limit), set image to a mirror, or try again later.`,
   },
   {
-    code: "image-not-found",
-    pattern: /manifest unknown|not found|name unknown|does not exist|\b404\b/i,
-    message: (image, registry, reason) => `${registry} has no image ${image}: ${reason}.`,
-    hint: (registry) =>
-      `Check version and image; a private image on ${registry} also looks so without a login in a step before.`,
-  },
-  {
     code: "registry-unauthorized",
     pattern: /unauthorized|authentication required|no basic auth credentials|\b401\b|incorrect username or password/i,
     message: (image, registry, reason, withCredentials) =>
@@ -37,10 +30,22 @@ const KINDS: readonly Kind[] = [
         : `Log in to ${registry} in a step before (docker/login-action), or correct the input image.`,
   },
   {
+    // Engines say "repository does not exist or may require 'docker login'" as well when a registry denies.
     code: "registry-denied",
     pattern: /denied|forbidden|\b403\b/i,
-    message: (image, registry, reason) => `${registry} does not let this login pull ${image}: ${reason}.`,
-    hint: () => "Give it the right to read that package, or correct the input image.",
+    message: (image, registry, reason, withCredentials) =>
+      `${registry} does not let ${withCredentials ? "the stored login" : "an anonymous user"} pull ${image}: ${reason}.`,
+    hint: (registry, withCredentials) =>
+      withCredentials
+        ? "Give that login the right to read the package, or correct the input image: one that does not exist looks the same."
+        : `Log in to ${registry} in a step before, or correct the input image: one that does not exist looks the same.`,
+  },
+  {
+    code: "image-not-found",
+    pattern: /manifest unknown|not found|name unknown|does not exist|\b404\b/i,
+    message: (image, registry, reason) => `${registry} has no image ${image}: ${reason}.`,
+    hint: (registry) =>
+      `Check version and image; a private image on ${registry} may look so without a login in a step before.`,
   },
   {
     code: "registry-tls",

@@ -20,7 +20,7 @@ const cases = [
   ["manifest for r.example/a/b:1 not found: manifest unknown: manifest unknown", "image-not-found"],
   [
     "pull access denied for a/b, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
-    "image-not-found",
+    "registry-denied",
   ],
   ['failed to resolve reference "r.example/a/b:1": r.example/a/b:1: not found', "image-not-found"],
   ["toomanyrequests: You have reached your pull rate limit", "registry-rate-limit"],
