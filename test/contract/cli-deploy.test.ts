@@ -1,15 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type App, createApp, twoWidgets, variant } from "./support/app.ts";
 import { useBackend } from "./support/backend.ts";
+import { bundleApp } from "./support/bundle.ts";
 import { convex, marked } from "./support/cli.ts";
 import { at, listAt } from "./support/http.ts";
-import { pushEmptyApp } from "./support/push.ts";
+import { pushBundles, pushEmptyApp } from "./support/push.ts";
 
 const backend = useBackend((target) => pushEmptyApp(target));
 const quick = ["--typecheck", "disable", "--codegen", "disable"];
 let app: App;
-beforeAll(() => {
+let base: Awaited<ReturnType<typeof bundleApp>>;
+beforeAll(async () => {
   app = createApp();
+  base = await bundleApp(app);
 });
 afterAll(() => app.remove());
 
@@ -51,27 +54,28 @@ describe("success", () => {
     expect(await backend.value("query", "messages:byAuthor", { author: "x" })).toEqual([]);
     expect((await backend.site("/hello")).text).toBe("hello");
   });
+});
 
-  it("5.3 an unchanged deploy changes nothing", async () => {
-    app.write({ "schema.ts": baseSchema });
-    await deploy();
-    const { code, stderr } = await deploy();
-    expect(code).toBe(0);
-    expect(marked(stderr)).toEqual(["✔ No indexes are deleted by this push", success()]);
+describe("on the deployed fixture app", () => {
+  // Without the CLI, whose start would take most of the time.
+  beforeEach(async () => {
+    await pushBundles(backend, base);
   });
 
-  it("5.3 a removed index: tableSize over the websocket, then Deleted table indexes; added again", async () => {
+  it("5.3 an unchanged schema changes nothing; in a GitHub Actions job with NO_COLOR there are no colours", async () => {
+    const { code, stderr } = await deploy(quick, { env: { GITHUB_ACTIONS: "true", GITHUB_SHA: "0123456789abcdef" } });
+    expect(marked(stderr)).toEqual(["✔ No indexes are deleted by this push", success()]);
+    expect(stderr).not.toContain("\u001b[");
+    expect(code).toBe(0);
+  });
+
+  it("5.3 a removed index: tableSize over the websocket, then Deleted table indexes", async () => {
     app.write({ "schema.ts": schema("") });
-    const messages = await import("node:fs").then((fs) => fs.readFileSync(`${app.convex}/messages.ts`, "utf8"));
-    app.write({ "messages.ts": messages.replace('.withIndex("by_author", (q) => q.eq("author", author))', "") });
-    const removed = await deploy();
-    expect(removed.code).toBe(0);
-    expect(removed.stderr).toContain("✔ No large indexes are deleted by this push");
-    expect(removed.stderr).toContain("✔ Deleted table indexes:\n  [-] messages.by_author   author, _creationTime");
-    app.write({ "schema.ts": baseSchema, "messages.ts": messages });
-    expect((await deploy()).stderr).toContain(
-      "✔ Added table indexes:\n  [+] messages.by_author   author, _creationTime",
-    );
+    const { code, stderr } = await deploy();
+    app.write({ "schema.ts": baseSchema });
+    expect(stderr).toContain("✔ No large indexes are deleted by this push");
+    expect(stderr).toContain("✔ Deleted table indexes:\n  [-] messages.by_author   author, _creationTime");
+    expect(code).toBe(0);
   });
 
   it("5.3 a dry run says what it would do, and serves nothing of it", async () => {
@@ -80,32 +84,25 @@ describe("success", () => {
       "dry.ts": variant("lab.ts"),
     });
     const { code, stderr } = await deploy(["--dry-run", ...quick]);
+    app.write({ "schema.ts": baseSchema, "dry.ts": null });
     expect(stderr).toContain(`- Deploying to ${backend.url}... [dry run]`);
     expect(stderr).toContain("✔ Would add table indexes:\n  [+] messages.by_body   body, _creationTime");
     expect(stderr).toContain(`✔ Would have deployed Convex functions to ${backend.url}`);
     expect(code).toBe(0);
     expect((await backend.call("query", "dry:urls")).text).toContain("Could not find public function");
-    app.write({ "schema.ts": baseSchema, "dry.ts": null });
-    await deploy();
   });
 
-  it("5.3 components: installed, unmounted, remounted", async () => {
+  it("5.3 components: installed or remounted, with codegen and type check; then unmounted", async () => {
     app.write(twoWidgets);
-    const first = await deploy(["--typecheck", "disable"]);
-    expect(first.code).toBe(0);
-    expect(first.stderr).toMatch(
+    const { code, stderr } = await deploy([]);
+    expect(stderr).toMatch(
       /✔ (Installed|Remounted) component second\.\n✔ (Installed|Remounted) component widget\.\n✔ Deployed/,
     );
+    expect(code).toBe(0);
     await backend.value("mutation", "useWidget:bump", { name: "n" });
     expect(listAt(await backend.value("query", "useWidget:all"), "widget").length).toBeGreaterThan(0);
-    app.write(Object.fromEntries(["convex.config.ts", "useWidget.ts"].map((name) => [name, null])));
-    expect((await deploy()).stderr).toContain("✔ Unmounted component second.\n✔ Unmounted component widget.");
-    app.write(twoWidgets);
-    expect((await deploy(["--typecheck", "disable"])).stderr).toContain(
-      "✔ Remounted component second.\n✔ Remounted component widget.",
-    );
     app.write(Object.fromEntries(["convex.config.ts", "useWidget.ts", "widget"].map((name) => [name, null])));
-    await deploy();
+    expect((await deploy()).stderr).toContain("✔ Unmounted component second.\n✔ Unmounted component widget.");
   });
 
   it("5.3 --cmd runs first, with the canonical URLs", async () => {
@@ -115,15 +112,13 @@ describe("success", () => {
     expect(stdout).toContain(`built ${at(urls, "convexCloudUrl")} ${at(urls, "convexSiteUrl")}`);
     expect(code).toBe(0);
   });
-
-  it("5.3 in a GitHub Actions job with NO_COLOR there are no colours", async () => {
-    const { code, stderr } = await deploy(quick, { env: { GITHUB_ACTIONS: "true", GITHUB_SHA: "0123456789abcdef" } });
-    expect(code).toBe(0);
-    expect(stderr).not.toContain("\u001b[");
-  });
 });
 
 describe("failure, exit 1", () => {
+  beforeEach(async () => {
+    await pushBundles(backend, base);
+  });
+
   it("5.3 a type error, found after start_push; nothing new is served", async () => {
     app.write({ "bad.ts": `export const x: number = "s";\n` });
     const { code, stdout, stderr } = await deploy(["--codegen", "disable"]);
@@ -147,7 +142,6 @@ describe("failure, exit 1", () => {
     );
     expect(code).toBe(1);
     expect(await backend.value("query", "messages:list")).toHaveLength(1);
-    expect((await deploy()).code).toBe(0);
     await backend.seed("messages", []);
   });
 
@@ -165,7 +159,7 @@ describe("failure, exit 1", () => {
     await backend.setEnv({ AUTH_DOMAIN: "https://issuer.example" });
     expect((await deploy()).code).toBe(0);
     app.write({ "auth.config.ts": null });
-    await deploy();
+    await pushBundles(backend, base);
     await backend.clearEnv();
   });
 

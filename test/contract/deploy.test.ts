@@ -237,6 +237,18 @@ describe("start_push answer", () => {
     });
   });
 
+  it("5.2 chunks below _deps that import each other are loaded, from any folder", async () => {
+    const bundles = await bundleSpec({
+      files: { "bad.ts": 'export const x = "s";\n', "a/b.ts": code("5").replace("./_", "../_") },
+    });
+    const chunks = bundles[0]?.functions.filter((module) =>
+      /^_deps\/.*from "\.\//s.test(`${module.path}${module.source}`),
+    );
+    expect(chunks?.length).toBeGreaterThan(0);
+    await pushBundles(backend, bundles);
+    expect(await backend.value("query", "a/b:version")).toBe(5);
+  });
+
   it("5.2 it shows the environment in clear", async () => {
     await backend.setEnv({ SHOWN: "in clear" });
     const started = expectOk(await startPush(backend, await requestFor(backend, plain)), "start_push");
