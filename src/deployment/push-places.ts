@@ -23,10 +23,12 @@ function inRepository(sources: Sources, file: string): string {
 
 /**
  * `convex/bad.ts:1:14 - error TS2322: Type …`, and the same as `convex/bad.ts(1,14): error …` where tsc is not asked to
- * be pretty. The lines that go on with a message are indented and stand before the excerpt.
+ * be pretty. The lines that go on with a message are indented and stand before the excerpt. The CLI prints each piece
+ * that it gets from tsc on a line of its own (its `spawnAsync`), so line breaks may stand between any two tokens.
  */
 export function typeErrors(output: string, sources: Sources): Annotation[] {
-  const pattern = /^(\S.*?)(?::(\d+):(\d+) - |\((\d+),(\d+)\): )error (TS\d+): (.*(?:\n[ \t]+\S.*)*)/gm;
+  const pattern =
+    /^(\S.*?\.[cm]?[jt]sx?)\s*(?::\s*(\d+)\s*:\s*(\d+)\s*-|\((\d+),(\d+)\):)\s*error\s+(TS\d+):\s*(\S.*(?:\n[ \t]+\S.*)*)/gm;
   return [...output.matchAll(pattern)].map((match) => ({
     file: inRepository(sources, match[1] ?? ""),
     line: Number(match[2] ?? match[4]),

@@ -259,6 +259,14 @@ describe("what no recording shows", () => {
     ]);
   });
 
+  it("a type error that reached the CLI in pieces, each of which it prints on a line of its own", () => {
+    const output =
+      "✖ TypeScript typecheck via `tsc` failed.\n- Collecting TypeScript errors\n\n\nconvex/bad.ts\n\n:\n\n2\n\n:\n14 -\nerror\n TS2322:\nType 'string' is not assignable to type 'number'.\n\n2\n export const x: number\n\nFound 1 error in convex/bad.ts:2\n";
+    expect(classifyPush(output, 1, context({})).annotations).toEqual([
+      { ...at("bad.ts", 2, 14), title: "TS2322", message: "Type 'string' is not assignable to type 'number'." },
+    ]);
+  });
+
   it.each([
     [
       "Found no convex/tsconfig.json to use to typecheck Convex functions, so skipping typecheck.",
