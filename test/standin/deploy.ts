@@ -50,7 +50,7 @@ export function attachDeploy(backend: Backend): void {
   backend.schemaTables = (component) => store.read((tx) => activeTables(tx, component));
   store.checkDocument = checkDocument;
   environment.onChange = (tx) => reevaluateAuth(tx, { pool, packages, variables });
-  addDeployRoutes({ routes, store, push, byKey: (key) => identities.byKey(key), warm: () => pool.warm(), like });
+  addDeployRoutes({ routes, store, packages, push, byKey: (key) => identities.byKey(key), warm: () => pool.warm(), like });
   addLegacyRoutes({ routes, store, push, byKey: (key) => identities.byKey(key) });
   addHttpActionRoutes(routes, {
     store,

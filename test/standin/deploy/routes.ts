@@ -4,6 +4,7 @@ import { jsonResponse } from "../server.ts";
 import { boolean, json, number, object, optional, string, withDefault } from "../shapes.ts";
 import type { ApiRequest, ApiResponse, Identity, Like, Routes, Shape, Store } from "../types.ts";
 import type { SchemaChange, StartPush } from "./analysis.ts";
+import type { Packages } from "./code.ts";
 import { definition } from "./deployed.ts";
 import type { Push } from "./push.ts";
 import type { PushBody } from "./request.ts";
@@ -16,6 +17,7 @@ const MAX_WAIT_MS = 60_000;
 export interface DeployRouteDeps {
   readonly routes: Routes;
   readonly store: Store;
+  readonly packages: Packages;
   readonly push: Push;
   readonly byKey: (key: string) => Identity;
   /** A deploy is about to come. */
@@ -86,7 +88,7 @@ export function addDeployRoutes(deps: DeployRouteDeps): void {
     routes.route("POST", `/api/${path}`, async (request) => {
       await checked(request, keyShape, "any");
       warm();
-      return answer(deployedConfig(deps.store, withModules));
+      return answer(await deployedConfig(deps, withModules));
     });
   }
   if (like !== "first") {
@@ -112,9 +114,11 @@ export function addDeployRoutes(deps: DeployRouteDeps): void {
 }
 
 /** Modules of the root only (contract 5.2). */
-function deployedConfig(store: Store, withModules: boolean): unknown {
+async function deployedConfig({ store, packages }: DeployRouteDeps, withModules: boolean): Promise<unknown> {
   const root = store.read((tx) => definition(tx, ""));
-  const common = { config: { functions: "convex/" }, udfServerVersion: root?.serverVersion ?? null };
-  if (withModules) return { ...common, modules: [] };
-  return { ...common, moduleHashes: root?.hashes ?? [], nodeVersion: null };
+  const config = { functions: "convex/" };
+  const udfServerVersion = root?.serverVersion ?? null;
+  if (!withModules) return { config, moduleHashes: root?.hashes ?? [], udfServerVersion, nodeVersion: null };
+  const modules = root === undefined ? [] : (await packages.get(root.storageKey)).modules;
+  return { config, modules, udfServerVersion };
 }
