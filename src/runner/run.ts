@@ -31,6 +31,8 @@ export async function runAction(main: () => Promise<void>): Promise<void> {
     setFailed(redactKnown(text));
     explain(failure);
   }
+  // Nothing that is still open (a kept connection, a watched process) may hold the job up.
+  process.stdout.write("", () => process.exit());
 }
 
 /** Shows an error without failing the step: teardown goes on. */

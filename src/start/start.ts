@@ -9,6 +9,7 @@ import { findLeftovers as findContainers, reclaim as reclaimContainers } from ".
 import { probeOrigins } from "../backend/docker/probe.ts";
 import { waitUntilReady } from "../backend/readiness.ts";
 import { issueAdminKey } from "../credentials/admin-key.ts";
+import type { AuthKeys } from "../credentials/auth-keys.ts";
 import { DeploymentClient } from "../deployment/client.ts";
 import { PushError } from "../deployment/push.ts";
 import { annotateErrors } from "../runner/annotations.ts";
@@ -201,22 +202,10 @@ async function probe(usable: Usable, run: Run): Promise<void> {
   for (const { what } of await probeOrigins(engine, backend.containerId, origins)) run.deps.log.warning(what);
 }
 
-async function startAndDeploy(run: Run): Promise<void> {
+/** Tells the job of the backend, then variables, deploy and seed; the backend stays up whatever fails here. */
+async function makeUsable(usable: Usable, keysMade: Promise<AuthKeys> | undefined, run: Run): Promise<void> {
   const { prepared, timeline, tell, deps } = run;
   const { inputs } = prepared;
-  if (inputs.reclaim) await handleLeftovers(prepared, deps);
-  const keysMade =
-    prepared.authKeys === undefined ? undefined : timeline.phase("keys", () => prepared.authKeys ?? Promise.reject());
-  keysMade?.catch(() => undefined);
-
-  let usable: Usable;
-  try {
-    usable = await bringUp(run);
-  } catch (error) {
-    const state = run.saved();
-    if (state !== undefined) reportTeardown(await teardown(state, deps), deps);
-    throw error;
-  }
   const { launched, client } = usable;
   deps.log.info(`The backend answers at ${launched.backend.url} after ${seconds(deps.clock.now() - timeline.start)}.`);
   tell(describeBackend(usable));
@@ -242,7 +231,30 @@ async function startAndDeploy(run: Run): Promise<void> {
   for (const outcome of await advice) {
     if (outcome.status === "rejected") deps.log.debug(String(outcome.reason));
   }
-  launched.backend.detach();
+}
+
+async function startAndDeploy(run: Run): Promise<void> {
+  const { prepared, timeline, deps } = run;
+  const { inputs } = prepared;
+  if (inputs.reclaim) await handleLeftovers(prepared, deps);
+  const keysMade =
+    prepared.authKeys === undefined ? undefined : timeline.phase("keys", () => prepared.authKeys ?? Promise.reject());
+  keysMade?.catch(() => undefined);
+
+  let usable: Usable;
+  try {
+    usable = await bringUp(run);
+  } catch (error) {
+    const state = run.saved();
+    if (state !== undefined) reportTeardown(await teardown(state, deps), deps);
+    throw error;
+  }
+  try {
+    await makeUsable(usable, keysMade, run);
+  } finally {
+    // Otherwise this process would wait for the backend to end.
+    usable.launched.backend.detach();
+  }
 }
 
 /**
