@@ -4,27 +4,18 @@
  * whose reads it touched are run again.
  */
 import type { WebSocket } from "ws";
-import { errorText, readArgs } from "./function-endpoints.ts";
-import { isSystemPath } from "./function-path.ts";
-import { type FunctionService, newRequestId } from "./functions.ts";
+import { readArgs } from "./function-endpoints.ts";
+import { newRequestId } from "./functions.ts";
 import { hasKey, type Identities, isReadOnly, readOnlyRefusal } from "./identity.ts";
-import { lineText } from "./logs.ts";
+import { type AnswerDeps, answerQuery, callAnswer } from "./sync-answers.ts";
 import { type ClientMessage, MessageError, type QueryRequest, readMessage } from "./sync-messages.ts";
-import type { SystemQueries } from "./system-queries.ts";
 import { ApiError, FunctionError, type Identity, type Outcome, type ReadTransaction, type Store } from "./types.ts";
-import { encode, int64Base64 } from "./values.ts";
+import { int64Base64 } from "./values.ts";
 
 const PING_MS = 15_000;
-/** A query that cannot answer yet (table counts after a start) is asked again. */
-const RETRY_MS = 50;
-const RETRIES = 200;
-
-export interface SessionDeps {
+export interface SessionDeps extends AnswerDeps {
   readonly store: Store;
-  readonly functions: FunctionService;
-  readonly systemQueries: SystemQueries;
   readonly identities: Identities;
-  readonly redact: boolean;
   /** Whether a component of that path exists, unmounted ones too. */
   readonly hasComponent: (tx: ReadTransaction, path: string) => boolean;
 }
@@ -192,10 +183,11 @@ export class SyncSession {
       if (!subscription.stale) continue;
       // Cleared before the run: a commit meanwhile makes it stale again.
       subscription.stale = false;
-      const body = await this.#runQuery(subscription, tx.fork());
-      if (body.same === subscription.sent) continue;
-      subscription.sent = body.same;
-      modifications.push(body.text(queryId));
+      const answer = await answerQuery(this.#deps, this.#identity, subscription.query, tx.fork());
+      subscription.reads = answer.reads;
+      if (answer.same === subscription.sent) continue;
+      subscription.sent = answer.same;
+      modifications.push(answer.text(queryId));
     }
     // Their reads were not known yet when this was committed.
     this.#markStale(this.#committed);
@@ -215,56 +207,6 @@ export class SyncSession {
     ];
     this.#version = end;
     this.#sendText(`{${fields.join(",")}}`);
-  }
-
-  async #runQuery(subscription: Subscription, tx: ReadTransaction): Promise<QueryAnswer> {
-    const { query } = subscription;
-    const { result, requestId } = await this.#query(query, tx);
-    subscription.reads = result.reads;
-    const logLines = this.#deps.redact ? [] : result.logLines.map(lineText);
-    const tail = `"logLines":${JSON.stringify(logLines)},"journal":null`;
-    if (result.status === "success") {
-      const value = encode(result.value, "convex_encoded_json");
-      return { same: value, text: (id) => `{"type":"QueryUpdated","queryId":${id},"value":${value},${tail}}` };
-    }
-    const message = JSON.stringify(errorText(requestId, result.error, this.#deps.redact));
-    const data = errorData(result.error, this.#deps.redact);
-    const text = (id: number) => `{"type":"QueryFailed","queryId":${id},"errorMessage":${message},${tail}${data}}`;
-    return { same: `error ${result.error.message}`, text };
-  }
-
-  async #query(
-    { path, component, args }: QueryRequest,
-    tx: ReadTransaction,
-  ): Promise<{ result: Outcome & { reads: ReadonlySet<string> }; requestId: string }> {
-    const identity = this.#identity;
-    const requestId = newRequestId();
-    try {
-      const value = readArgs(path, args);
-      if (!isSystemPath(path)) {
-        const call = { component, path, kind: "Query", args: value, identity, caller: "SyncWorker" } as const;
-        const result = await this.#deps.functions.run({ ...call, visibility: "public", snapshot: tx, requestId });
-        return { result, requestId };
-      }
-      const answer = await this.#patiently(() =>
-        this.#deps.systemQueries.run({ path, component, args: value, identity, tx }),
-      );
-      return { result: { status: "success", value: answer, logLines: [], reads: tx.reads }, requestId };
-    } catch (error) {
-      if (!(error instanceof FunctionError)) throw error;
-      return { result: { status: "error", error, logLines: [], reads: tx.reads }, requestId };
-    }
-  }
-
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
-    for (let left = RETRIES; ; left--) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.status !== 503 || left === 0) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
   }
 
   /** Refuses what is not permitted at once; the call itself does not hold up the session. */
@@ -298,27 +240,9 @@ export class SyncSession {
       outcome = { status: "error", error, logLines: [] };
     }
     this.#enqueue(async () => {
-      this.#sendText(this.#callAnswer(kind, id, requestId, outcome));
+      this.#sendText(callAnswer(this.#deps.redact, { kind, id, requestId, outcome }));
       await this.#transition({ force: true });
     });
-  }
-
-  #callAnswer(kind: "Mutation" | "Action", id: number, requestId: string, outcome: Outcome & { ts?: bigint }): string {
-    const success = outcome.status === "success";
-    const result = success
-      ? encode(outcome.value, "convex_encoded_json")
-      : JSON.stringify(errorText(requestId, outcome.error, this.#deps.redact));
-    const ts = success && outcome.ts !== undefined ? `"${int64Base64(outcome.ts)}"` : "null";
-    const logLines = this.#deps.redact ? [] : outcome.logLines.map(lineText);
-    const fields = [
-      `"type":"${kind}Response"`,
-      `"requestId":${id}`,
-      `"success":${success}`,
-      `"result":${result}`,
-      ...(kind === "Mutation" ? [`"ts":${ts}`] : []),
-      `"logLines":${JSON.stringify(logLines)}`,
-    ];
-    return `{${fields.join(",")}${success ? "" : errorData(outcome.error, this.#deps.redact)}}`;
   }
 
   #send(message: Record<string, unknown>): void {
@@ -336,16 +260,6 @@ export class SyncSession {
     this.#ping = setTimeout(() => this.#send({ type: "Ping" }), PING_MS);
     this.#ping.unref();
   }
-}
-
-interface QueryAnswer {
-  /** Equal when nothing is to be told. */
-  readonly same: string;
-  readonly text: (queryId: number) => string;
-}
-
-function errorData(error: FunctionError, redact: boolean): string {
-  return error.data === undefined || redact ? "" : `,"errorData":${encode(error.data, "convex_encoded_json")}`;
 }
 
 function versionText(version: { querySet: number; identity: number; ts: bigint }): string {
