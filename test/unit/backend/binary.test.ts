@@ -108,6 +108,16 @@ describe("startBinary", () => {
     await expect(started).rejects.toThrow(/the backend that step "convex" of this job started/);
   });
 
+  it("takes other ports when a chosen one is taken between the choice and the start", async () => {
+    const { started, states, told, last } = await start({ backendEnv: { FAKE: "lose-port-once" } });
+    const { pid, url } = await started;
+    const pids = new Set(states.map((state) => state.pid));
+    expect(pids.size).toBe(3);
+    expect(last().pid).toBe(pid);
+    expect((await machine().deps.http.request(`${url}/instance_name`)).text()).toBe("lab");
+    expect(told.info.join()).toContain("trying others");
+  });
+
   it("refuses what cannot be executed", async () => {
     const temp = await temporary();
     const { deps } = machine();

@@ -97,7 +97,7 @@ export function zipOf(name: string, content: Buffer): Buffer {
   return Buffer.concat([local, central, end]);
 }
 
-export const SECRET = "4361726e697461732c206c69746572616c6c79206d65616e696e67206c6974746c";
+export const SECRET = "c0ffee".padEnd(64, "0123456789abcdef");
 
 export function specOf(overrides: Partial<BackendSpec> = {}): BackendSpec {
   return {
@@ -117,6 +117,7 @@ export function specOf(overrides: Partial<BackendSpec> = {}): BackendSpec {
  */
 const FAKE_BACKEND = `
 import { spawn } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 const args = process.argv.slice(2);
 const flag = (name) => args[args.indexOf(name) + 1];
@@ -127,6 +128,10 @@ console.log("INFO convex_local_backend: Starting a Convex backend");
 console.log("ENV " + JSON.stringify(process.env));
 console.log("ARGS " + JSON.stringify(args));
 if (has("exit-secret")) end(1, "Error: Couldn't hexdecode key");
+if (has("lose-port-once") && !existsSync(process.env.TMPDIR + "/lost")) {
+  writeFileSync(process.env.TMPDIR + "/lost", "");
+  end(1, "Error: Could not start backend on 127.0.0.1:" + flag("--port"));
+}
 if (has("disk-full")) { console.log("ERROR: database or disk is full"); console.log("Received a fatal error. Shutting down immediately"); process.exit(0); }
 if (has("orphan")) {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "inherit" });
