@@ -45,12 +45,21 @@ export function attachDeploy(backend: Backend): void {
     scheduler,
     variables,
     ownVariables: (tx) => environment.own(tx),
+    declaredVariables: like === "head",
   });
   backend.runner = runner;
   backend.schemaTables = (component) => store.read((tx) => activeTables(tx, component));
   store.checkDocument = checkDocument;
   environment.onChange = (tx) => reevaluateAuth(tx, { pool, packages, variables });
-  addDeployRoutes({ routes, store, packages, push, byKey: (key) => identities.byKey(key), warm: () => pool.warm(), like });
+  addDeployRoutes({
+    routes,
+    store,
+    packages,
+    push,
+    byKey: (key) => identities.byKey(key),
+    warm: () => pool.warm(),
+    like,
+  });
   addLegacyRoutes({ routes, store, push, byKey: (key) => identities.byKey(key) });
   addHttpActionRoutes(routes, {
     store,

@@ -28,7 +28,15 @@ export interface ChildComponent {
   readonly name: string;
   readonly path: string;
   readonly args: readonly unknown[];
+  /** Later releases only (contract 11). */
+  readonly env?: unknown;
 }
+
+/** A declared variable of convex.config: name, then the JSON text of its validator. */
+export type DeclaredVariable = readonly [
+  string,
+  { readonly type: "value"; readonly value: string; readonly optional?: boolean },
+];
 
 export interface DefinitionJson {
   readonly path: string;
@@ -38,6 +46,8 @@ export interface DefinitionJson {
   readonly childComponents: readonly ChildComponent[];
   readonly httpMounts: Readonly<Record<string, string>>;
   readonly exports: ExportNode;
+  /** Later releases only (contract 11). */
+  readonly envVars?: readonly DeclaredVariable[];
 }
 
 export interface EvaluatedDefinition {
@@ -65,6 +75,8 @@ export interface CheckedComponent {
   readonly definitionPath: string;
   readonly componentPath: string;
   readonly args: Readonly<Record<string, unknown>>;
+  /** Later releases only (contract 11). */
+  readonly env?: Readonly<Record<string, unknown>>;
   readonly childComponents: Readonly<Record<string, CheckedComponent>>;
   readonly httpRoutes: {
     readonly httpModuleRoutes: readonly { readonly method: string; readonly path: string }[] | null;

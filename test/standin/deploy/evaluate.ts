@@ -40,6 +40,8 @@ export interface EvaluationDeps {
   readonly node: NodeExecutor;
   /** What functions see. */
   readonly env: Readonly<Record<string, string>>;
+  /** The release knows variables that a convex.config declares (contract 11). */
+  readonly declaredVariables: boolean;
 }
 
 /** Adds the prefix of a push to what is not already worded in full. */
@@ -96,7 +98,7 @@ async function evaluate(definitions: readonly PushedDefinition[], deps: Evaluati
       udfConfig: udfConfig(one.serverVersion),
     };
   }
-  return { definitions, analysis, app: checkedComponent("", "", analysis), auth };
+  return { definitions, analysis, app: checkedComponent("", "", analysis, deps.declaredVariables), auth };
 }
 
 function udfConfig(serverVersion: string): EvaluatedDefinition["udfConfig"] {
@@ -158,9 +160,10 @@ async function evaluateDefinition(
   if (!("json" in exported))
     throw invalidDefinition(path, exported.problem === "missing" ? "missing default export" : "wrong type");
   const raw = JSON.parse(exported.json) as Partial<DefinitionJson>;
-  const childComponents = (raw.childComponents ?? []).map(({ name, path: childPath, args }): ChildComponent => {
+  const childComponents = (raw.childComponents ?? []).map(({ name, path: childPath, args, env }): ChildComponent => {
     checkIdentifier(name);
-    return { type: "SerializedComponentInstantiation", name, path: childPath, args: args ?? [] };
+    const child = { type: "SerializedComponentInstantiation", name, path: childPath, args: args ?? [] } as const;
+    return deps.declaredVariables ? { ...child, env: env ?? null } : child;
   });
   const twice = childComponents.find((child, i) => childComponents.findIndex((other) => other.name === child.name) < i);
   if (twice !== undefined) {
@@ -169,7 +172,14 @@ async function evaluateDefinition(
   }
   const type = raw.definitionType ?? { type: "app" };
   if (type.type === "childComponent") checkIdentifier(type.name);
-  return { path, definitionType: type, childComponents, httpMounts: raw.httpMounts ?? {}, exports: EMPTY_EXPORTS };
+  const definition = {
+    path,
+    definitionType: type,
+    childComponents,
+    httpMounts: raw.httpMounts ?? {},
+    exports: EMPTY_EXPORTS,
+  };
+  return deps.declaredVariables && raw.envVars !== undefined ? { ...definition, envVars: raw.envVars } : definition;
 }
 
 function invalidDefinition(path: string, problem: string): ApiError {
@@ -334,19 +344,21 @@ function checkedComponent(
   definitionPath: string,
   componentPath: string,
   analysis: Readonly<Record<string, EvaluatedDefinition>>,
+  withEnv: boolean,
 ): CheckedComponent {
   const one = analysis[definitionPath];
   if (one === undefined) throw new ApiError(400, "TypecheckError", `Component definition ${definitionPath} is missing`);
   const childComponents: Record<string, CheckedComponent> = {};
   for (const child of [...one.definition.childComponents].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = componentPath === "" ? child.name : `${componentPath}/${child.name}`;
-    childComponents[child.name] = checkedComponent(child.path, path, analysis);
+    childComponents[child.name] = checkedComponent(child.path, path, analysis, withEnv);
   }
   const routes = one.functions["http.js"]?.httpRoutes ?? null;
   return {
     definitionPath,
     componentPath,
     args: {},
+    ...(withEnv ? { env: {} } : {}),
     childComponents,
     httpRoutes: {
       httpModuleRoutes: routes?.map(({ route }) => ({ method: route.method, path: route.path })) ?? null,

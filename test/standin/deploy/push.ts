@@ -15,6 +15,7 @@ import type { Provider } from "../users.ts";
 import { int64Base64 } from "../values.ts";
 import {
   type CheckedComponent,
+  type DeclaredVariable,
   type EvaluatedDefinition,
   instances,
   type PackageJson,
@@ -64,6 +65,8 @@ export interface PushDeps {
   /** What functions see, and what users have set. */
   readonly variables: (tx: ReadTransaction) => Map<string, string>;
   readonly ownVariables: (tx: ReadTransaction) => Map<string, string>;
+  /** The release knows variables that a convex.config declares (contract 11). */
+  readonly declaredVariables: boolean;
 }
 
 export interface LegacyPush {
@@ -148,14 +151,19 @@ export class Push {
   }
 
   async #evaluate(body: PushBody): Promise<Evaluation> {
-    const { store, packages, variables, pool, node } = this.#deps;
+    const { store, packages, variables, pool, node, declaredVariables } = this.#deps;
     const tx = store.beginRead();
     const root = definition(tx, "");
     const modules = root === undefined ? [] : needsDeployed(body) ? (await packages.get(root.storageKey)).modules : [];
     try {
       const pushed = readPush(body, { hashes: root?.hashes ?? [], modules });
       await node.install(body.nodeDependencies ?? []);
-      return await this.#evaluator.evaluate(pushed, { pool, node, env: Object.fromEntries(variables(tx)) });
+      return await this.#evaluator.evaluate(pushed, {
+        pool,
+        node,
+        env: Object.fromEntries(variables(tx)),
+        declaredVariables,
+      });
     } catch (error) {
       throw asPushError(error);
     }
@@ -249,6 +257,7 @@ export class Push {
         if (!sameStrings(current, push.environmentVariables)) {
           throw new ApiError(400, "RaceDetected", "Environment variables have changed during push");
         }
+        checkDeclared(push.analysis[""]?.definition.envVars ?? [], current);
         for (const [component, id] of Object.entries(push.schemaChange.schemaIds)) requireReady(tx, component, id);
         return apply(tx, push, code, scheduler);
       });
@@ -266,6 +275,16 @@ function needsDeployed(body: PushBody): boolean {
 function sameStrings(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   const names = Object.keys(a);
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}
+
+/** Later releases refuse an app whose required variables are not set (contract 5.2). */
+function checkDeclared(declared: readonly DeclaredVariable[], current: Readonly<Record<string, string>>): void {
+  const missing = declared
+    .filter(([name, { optional }]) => optional !== true && current[name] === undefined)
+    .map(([name]) => name);
+  if (missing.length === 0) return;
+  const text = `Required environment variables are not set: ${missing.join(", ")}. Set them and push again.`;
+  throw new ApiError(400, "MissingEnvironmentVariables", text);
 }
 
 // ---------------------------------------------------------------- start_push

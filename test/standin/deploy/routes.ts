@@ -2,7 +2,16 @@
 import { requireAdmin } from "../identity.ts";
 import { jsonResponse } from "../server.ts";
 import { boolean, json, number, object, optional, string, withDefault } from "../shapes.ts";
-import type { ApiRequest, ApiResponse, Identity, Like, Routes, Shape, Store } from "../types.ts";
+import {
+  ApiError,
+  type ApiRequest,
+  type ApiResponse,
+  type Identity,
+  type Like,
+  type Routes,
+  type Shape,
+  type Store,
+} from "../types.ts";
 import type { SchemaChange, StartPush } from "./analysis.ts";
 import type { Packages } from "./code.ts";
 import { definition } from "./deployed.ts";
@@ -96,9 +105,11 @@ export function addDeployRoutes(deps: DeployRouteDeps): void {
       answer(await push.evaluate(await checked(request, pushShape, "write"))),
     );
   }
-  routes.route("POST", "/api/deploy2/start_push", async (request) =>
-    answer(await push.start(await checked(request, pushShape, "write"))),
-  );
+  routes.route("POST", "/api/deploy2/start_push", async (request) => {
+    const body = await checked(request, pushShape, "write");
+    if (like === "first") requireAllModules(body);
+    return answer(await push.start(body));
+  });
   routes.route("POST", "/api/deploy2/wait_for_schema", async (request) => {
     const { schemaChange, timeoutMs = DEFAULT_WAIT_MS } = await checked(request, waitShape, "any");
     return answer(await push.wait(schemaChange, Math.min(timeoutMs, MAX_WAIT_MS)));
@@ -111,6 +122,13 @@ export function addDeployRoutes(deps: DeployRouteDeps): void {
     await checked(request, spansShape, "write");
     return answer(null);
   });
+}
+
+/** The first releases want every module in every push (contract 5.4). */
+function requireAllModules(body: PushBody): void {
+  if (body.appDefinition.functions !== undefined) return;
+  const problem = "Failed to deserialize the JSON body into the target type: appDefinition: missing field `functions`";
+  throw new ApiError(400, "BadJsonBody", problem);
 }
 
 /** Modules of the root only (contract 5.2). */
