@@ -5,7 +5,7 @@
 export function codeOf(source: string): string {
   const code = source.split("");
   const blank = (from: number, to: number): void => {
-    for (let at = from; at < to; at += 1) if (code[at] !== "\n") code[at] = " ";
+    for (let at = from; at < Math.min(to, code.length); at += 1) if (code[at] !== "\n") code[at] = " ";
   };
   // For each open `${` of a template: how many braces are open inside it.
   const templates: number[] = [];
@@ -89,7 +89,8 @@ function startsRegex(source: string, at: number): boolean {
   const before = source.slice(Math.max(0, at - 40), at).trimEnd();
   if (before === "") return true;
   if (/\b(return|typeof|case|in|of|do|else|void|delete|throw|new|await|yield)$/.test(before)) return true;
-  return /[(,=:[!&|?{};+\-*%~^<>]$/.test(before) && endOfRegex(source, at) > at;
+  // Not after a lone < or >: that is the end of a JSX element.
+  return /(?:[(,=:[!&|?{};+\-*%~^]|=>)$/.test(before) && endOfRegex(source, at) > at;
 }
 
 /** The closing slash; the opening one where the line ends first. */

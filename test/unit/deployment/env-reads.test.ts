@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are sources, not templates
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CodeScan, missingVariables, scanFunctions } from "../../../src/deployment/env-reads.ts";
 import { codeOf } from "../../../src/deployment/source-text.ts";
@@ -28,10 +29,30 @@ describe("the code of a text", () => {
     ["`a ${b(`c ${d}`)} e`", "`  ${b(`  ${d}`)}  `"],
     ["`a ${{ b: 1 }.b} c` + d", "`  ${{ b: 1 }.b}  ` + d"],
     ["<p>don't</p>;\nprocess", "<p>don't</p>;\nprocess"],
+    ["<b>a</b>{process.env.A}</p>", "<b>a</b>{process.env.A}</p>"],
+    ["a => /'/.test(a) ? '' : 'x'", "a => / /.test(a) ? '' : ' '"],
     ["return /[/']/.test(a)", "return /    /.test(a)"],
   ])("%j", (source, code) => {
     expect(codeOf(source)).toBe(code);
   });
+});
+
+it("keeps every index and every line, whatever the text", () => {
+  const piece = fc.oneof(
+    fc.constantFrom("'", '"', "`", "${", "}", "{", "/", "*", "//", "/*", "*/", "\\", "\n", "\r\n", "a", " "),
+    fc.string({ maxLength: 3 }),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+      const source = pieces.join("");
+      const code = codeOf(source);
+      expect(code.length).toBe(source.length);
+      expect([...code.matchAll(/\n/g)].map(({ index }) => index)).toEqual(
+        [...source.matchAll(/\n/g)].map(({ index }) => index),
+      );
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 describe("reads", () => {

@@ -227,7 +227,7 @@ describe("how the CLI is run", () => {
 
   it("ends a deploy that takes too long", async () => {
     await using app = await withCli('console.error("Pushing code..."); setInterval(() => {}, 1000);');
-    const error: unknown = await deploy(app, { timeoutMs: 700 }).catch((reason: unknown) => reason);
+    const error: unknown = await deploy(app, { timeoutMs: 2500 }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ActionError);
     expect((error as ActionError).code).toBe("deploy-timeout");
     expect((error as ActionError).message).toContain("Pushing code...");
