@@ -9,6 +9,7 @@ import { hasKey } from "../identity.ts";
 import { decodeId } from "../ids.ts";
 import type { Knobs } from "../knobs.ts";
 import type { Log } from "../log.ts";
+import { object, u64 } from "../shapes.ts";
 import {
   ApiError,
   type ApiRequest,
@@ -26,6 +27,7 @@ import { writeExport } from "./export-zip.ts";
 import { ZipWriter } from "./zip-writer.ts";
 
 const TABLE = "_exports";
+const EXPIRATION = object<{ expirationTsNs: bigint }>("SetExpirationTsRequest", { expirationTsNs: u64 });
 const DAY_NS = 86_400_000_000_000n;
 const LIFETIME_DAYS = 14n;
 /** After a canceled run the worker looks again only then. */
@@ -210,11 +212,12 @@ export class Exports {
   }
 
   async #setExpiration(request: ApiRequest): Promise<ApiResponse> {
-    if (!hasKey(await request.identity())) {
+    const identity = await request.identity();
+    const { expirationTsNs: ns } = await request.json(EXPIRATION);
+    if (!hasKey(identity)) {
       const text = "Must have system or admin identity to set export expiration";
       throw new ApiError(403, "SetExportExpirationForbidden", text);
     }
-    const ns = await readExpiration(request);
     await this.#deps.store.write((tx) => {
       const document = tx.get("", request.params["id"] ?? "");
       if (document === null || tx.tableOfId("", document._id)?.name !== TABLE) throw internalError();
@@ -243,15 +246,4 @@ export class Exports {
 
 function isOpen(document: Document): boolean {
   return document["state"] === "requested" || document["state"] === "in_progress";
-}
-
-/** `{"expirationTsNs": <u64>}` */
-async function readExpiration(request: ApiRequest): Promise<bigint> {
-  const text = (await request.bytes()).toString();
-  const match = /^\s*\{\s*"expirationTsNs"\s*:\s*(\d+)\s*\}\s*$/.exec(text);
-  if (match?.[1] === undefined) {
-    const why = "expirationTsNs: invalid type, expected u64";
-    throw new ApiError(400, "BadJsonBody", `Failed to deserialize the JSON body into the target type: ${why}`);
-  }
-  return BigInt(match[1]);
 }
