@@ -4,17 +4,16 @@ import { mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ActionError, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
-import { freePorts, isFree, whoHolds } from "../system/ports.ts";
 import type { BackendSpec, BackendState, Ended, RunningBackend, SaveState } from "./backend.ts";
 import {
   type Addresses,
-  addressesOf,
   backendArguments,
   backendEnvironment,
   type Layout,
   layoutOf,
   missingForS3,
 } from "./binary-command.ts";
+import { choosePorts, lostPort } from "./binary-ports.ts";
 import { passData, takeData } from "./data-lock.ts";
 import { tailOf } from "./log-tail.ts";
 import { nodePath } from "./node-path.ts";
@@ -65,8 +64,11 @@ export async function startBinary(
     logFile: layout.logFile,
   };
   save(state);
-  await prepare(spec, layout, place.owner, deps);
-  const [node, marks] = await Promise.all([nodePath(deps), marksOf(place, layout, deps)]);
+  const [node, marks] = await Promise.all([
+    nodePath(deps),
+    marksOf(place, layout, deps),
+    prepare(spec, layout, place.owner, deps),
+  ]);
   if (node.warning !== undefined) deps.log.warning(node.warning);
   const env = backendEnvironment(spec, layout, node.path, marks, deps.env);
   for (let attempt = 1; ; attempt++) {
@@ -106,39 +108,6 @@ async function marksOf(place: BinaryPlace, layout: Layout, deps: Deps): Promise<
   };
 }
 
-async function choosePorts(spec: BackendSpec, deps: Deps): Promise<Addresses> {
-  const wanted = [spec.port, spec.sitePort];
-  const fixed = wanted.filter((port) => port !== 0);
-  const taken = await Promise.all(fixed.map((port) => isFree(port, spec.bind).then((free) => (free ? [] : [port]))));
-  const [first] = taken.flat();
-  if (first !== undefined) throw await portTaken(first, spec.bind, deps);
-  const free = (await freePorts(4, spec.bind)).filter((port) => !fixed.includes(port));
-  const [port = 0, sitePort = 0] = wanted.map((want) => (want === 0 ? (free.shift() ?? 0) : want));
-  return addressesOf(spec, port, sitePort);
-}
-
-async function portTaken(port: number, bind: string, deps: Deps): Promise<ActionError> {
-  if (port < 1024 && (await whoHolds(port, deps)) === undefined) {
-    return new ActionError(
-      "port-forbidden",
-      `Port ${port} on ${bind} cannot be opened: ports below 1024 need rights that this job has not.`,
-      "Choose one from 1024 on, or 0 for any free one.",
-    );
-  }
-  const holder = (await whoHolds(port, deps)) ?? "another process";
-  const pid = Number(/\(pid (\d+)\)/.exec(holder)?.[1]);
-  const ours = (await processTable(deps).marked()).find((process) => process.pid === pid);
-  const job = await jobProcess(deps);
-  const same = ours?.job !== undefined && ours.job === job ? "this job" : "another job";
-  const who =
-    ours === undefined ? holder : `the backend that step "${ours.step ?? "?"}" of ${same} started (pid ${pid})`;
-  return new ActionError(
-    "port-taken",
-    `Port ${port} on ${bind} is in use by ${who}.`,
-    "Free it, or set port: 0 and site-port: 0 to let the backend take free ports.",
-  );
-}
-
 async function launch(
   spec: BackendSpec,
   place: BinaryPlace,
@@ -162,7 +131,7 @@ async function launch(
   if (pid === undefined) throw await child.failed;
   const startTime = await processTable(deps).startTime(pid);
   if (startTime !== undefined) {
-    save({ ...state, pid, startTime });
+    if (deps.platform !== "linux") save({ ...state, pid, startTime });
     if (spec.data !== undefined) await passData(spec.data, { owner: place.owner, pid, startTime });
   }
   const { url, siteUrl, cloudOrigin, siteOrigin } = addresses;
@@ -226,27 +195,4 @@ function unfit(executable: string, error: unknown): ActionError {
       : `${executable} cannot be started: ${code}.`,
     foreign ? "Use a runner image with glibc, or runtime: docker." : "Check binary-path and its rights.",
   );
-}
-
-/** Waits until the backend listens or has ended; true when it ended because somebody else had one of its ports. */
-async function lostPort(backend: RunningBackend, deps: Deps): Promise<boolean> {
-  const over = new AbortController();
-  let ended = false;
-  void backend.ended.then(() => {
-    ended = true;
-    over.abort();
-  });
-  // Bounded by the caller's own wait for readiness: what has not shown within that time is not a lost port.
-  const until = deps.clock.now() + 5000;
-  while (!ended && deps.clock.now() < until) {
-    const there = await deps.http
-      .request(`${backend.url}/instance_name`, { timeoutMs: 1000, signal: over.signal, maxBytes: 65_536 })
-      .catch(() => undefined);
-    if (there !== undefined) break;
-    await deps.clock.sleep(10, over.signal).catch(() => undefined);
-  }
-  // An answer may come from the one who took the port: ours ends of it at once (contract 1.6).
-  if (!ended) return false;
-  const lines = await backend.logs(50);
-  return lines.some((line) => /Could not start (backend|backend_http_proxy) on/.test(line));
 }

@@ -39,7 +39,7 @@ function unreachable(error: HttpFault): ActionError {
   }
   return new ActionError(
     "releases-unreachable",
-    `${error.message} (${error.code}).`,
+    error.message.includes(error.code) ? `${error.message}.` : `${error.message} (${error.code}).`,
     "Check the runner's network and proxy, set releases-url to a mirror, or give binary-path.",
     { cause: error },
   );

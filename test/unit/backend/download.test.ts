@@ -1,9 +1,12 @@
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
 import { dirname, join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { promisify } from "node:util";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { BinaryChoice } from "../../../src/backend/binary-catalogue.ts";
 import { cacheKey, checkBinaryPath, obtainBinary } from "../../../src/backend/download.ts";
 import { DEFAULT_RELEASES_URL, directAsset } from "../../../src/backend/releases.ts";
@@ -239,6 +242,35 @@ describe("obtainBinary", () => {
     await expect(obtainBinary(CHOICE, { releasesUrl: "https://user:pw@x/releases" }, deps)).rejects.toMatchObject({
       code: "input-invalid",
     });
+  });
+
+  it("says that a certificate is not trusted, at once", async () => {
+    const { deps, told } = await world();
+    const directory = await temporary();
+    const [key, cert] = [join(directory, "key"), join(directory, "cert")];
+    const make = [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+      "-subj",
+      "/CN=localhost",
+    ];
+    await promisify(execFile)("openssl", make);
+    const server = createServer({ key: await readFile(key), cert: await readFile(cert) }, (_, response) =>
+      response.end(),
+    );
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    const releasesUrl = `https://localhost:${typeof address === "object" ? address?.port : 0}/releases`;
+    await expect(obtainBinary(CHOICE, { releasesUrl }, deps)).rejects.toMatchObject({ code: "releases-tls" });
+    expect(told.info).toEqual([]);
   });
 
   it("sends the token to the origin of releases-url alone, and never along a redirect", async () => {
