@@ -135,11 +135,13 @@ export async function listContainers(
   });
 }
 
-/** The newest lines of both streams, oldest first. */
+/** The newest lines of both streams, oldest first; none when the container is gone. */
 export async function readLogs(engine: Engine, id: string, count: number): Promise<string[]> {
   const query = { stdout: "1", stderr: "1", tail: String(count) };
-  const answer = await engine.request(`read the log of the container ${id}`, at(id, "/logs"), { query });
-  return linesOf(demultiplex(answer.body).text).slice(-count);
+  const answer = await unlessMissing(() =>
+    engine.request(`read the log of the container ${id}`, at(id, "/logs"), { query }),
+  );
+  return answer === undefined ? [] : linesOf(demultiplex(answer.body).text).slice(-count);
 }
 
 /** Runs a program in a container, without a terminal, and waits for its end. */

@@ -43,9 +43,7 @@ export async function containerLogs(
   count: number,
   deps: Deps,
 ): Promise<string[]> {
-  const engine = await connectEngine(deps, state.engine);
-  const info = await inspectContainer(engine, state.container);
-  return info === undefined ? [] : await readLogs(engine, info.id, count);
+  return await readLogs(await connectEngine(deps, state.engine), state.container, count);
 }
 
 function patience(state: DockerState): number {

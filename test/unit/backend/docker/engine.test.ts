@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createContainer, execIn, inspectContainer, readLogs } from "../../../../src/backend/docker/containers.ts";
 import { canRunLinux, connectEngine } from "../../../../src/backend/docker/engine.ts";
+import { HttpFault, systemHttp } from "../../../../src/system/http.ts";
 import { fakeEngine, scratch, testDeps } from "./support.ts";
 
 function frame(stream: number, text: string): Buffer {
@@ -42,6 +43,17 @@ describe("connectEngine", () => {
     });
   });
 
+  it.each([
+    ["EACCES", "engine-not-permitted"],
+    ["ECONNREFUSED", "engine-not-running"],
+    ["TIMEOUT", "engine-not-running"],
+    ["SELF_SIGNED_CERT_IN_CHAIN", "engine-tls"],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", "engine-tls"],
+  ])("makes %s an error of its own kind", async (fault, code) => {
+    const http = { ...systemHttp, request: () => Promise.reject(new HttpFault(fault, `GET /_ping: ${fault}`)) };
+    await expect(connectEngine({ ...testDeps(), http })).rejects.toMatchObject({ code });
+  });
+
   it("says so when something else answers", async () => {
     const server = createServer((_request, response) => response.writeHead(502).end());
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -73,6 +85,7 @@ describe("Engine", () => {
 
   it("takes a missing container for what it is", async () => {
     const { address } = await fakeEngine(() => undefined);
+    expect(await readLogs(await connectEngine(testDeps(), address), "x", 5)).toEqual([]);
     expect(await inspectContainer(await connectEngine(testDeps(), address), "x")).toBeUndefined();
   });
 
