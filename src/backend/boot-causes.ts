@@ -25,6 +25,16 @@ const SPACE_HINT =
 /** Most telling first: several may match, since what comes after the first fault is noise (contract 1.3, 1.4, 1.6, 1.9, 9). */
 const RULES: readonly Rule[] = [
   {
+    pattern: /Could not start (?:backend|backend_http_proxy) on (\S+?):(\d+): Cannot assign requested address/,
+    why: "$1 is no address of this machine",
+    hint: "Correct bind: 127.0.0.1, or 0.0.0.0 for all addresses.",
+  },
+  {
+    pattern: /Could not start (?:backend|backend_http_proxy) on (\S+?):(\d+): Permission denied/,
+    why: "port $2 may not be opened",
+    hint: "Choose a port from 1024 on, or 0 for any free one.",
+  },
+  {
     pattern: /Could not start (?:backend|backend_http_proxy) on (\S+?):(\d+)/,
     why: "port $2 on $1 is in use",
     hint: "Free it, or set port: 0 and site-port: 0 to let the backend take free ports.",

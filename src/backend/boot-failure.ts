@@ -7,6 +7,9 @@ import { redactor } from "./redact.ts";
 /** Lines of the backend's log that an error about it shows. */
 export const SHOWN_LINES = 50;
 
+/** Lines in which the cause is looked for: some come after it. */
+export const READ_LINES = 500;
+
 export interface BootContext {
   /** From the start to the end, in milliseconds. */
   readonly afterMs: number;
@@ -46,9 +49,10 @@ function unknownCause(ended: Ended, lines: readonly string[]): Cause {
  * @returns ActionError `backend-exited`, or `port-taken`
  */
 export function bootFailure(ended: Ended, lines: readonly string[], context: BootContext, log: Log): ActionError {
-  const clean = lines.slice(-SHOWN_LINES).map(redactor(context.secrets));
+  const all = lines.map(redactor(context.secrets));
+  const clean = all.slice(-SHOWN_LINES);
   log.foreign(clean);
-  const cause = ended.outOfMemory ? unknownCause(ended, clean) : (causeOf(clean) ?? unknownCause(ended, clean));
+  const cause = ended.outOfMemory ? unknownCause(ended, all) : (causeOf(all) ?? unknownCause(ended, all));
   const seconds = (context.afterMs / 1000).toFixed(1);
   const above =
     clean.length === 0

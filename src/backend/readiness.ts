@@ -3,7 +3,7 @@ import { DeploymentClient } from "../deployment/client.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Ended, RunningBackend } from "./backend.ts";
-import { bootFailure, SHOWN_LINES } from "./boot-failure.ts";
+import { bootFailure, READ_LINES, SHOWN_LINES } from "./boot-failure.ts";
 import { redactor } from "./redact.ts";
 
 export interface Identity {
@@ -166,7 +166,7 @@ class Wait {
 
   async #failure(ended: Ended): Promise<ActionError> {
     const afterMs = this.#deps.clock.now() - this.#started;
-    const lines = await this.#backend.logs(SHOWN_LINES);
+    const lines = await this.#backend.logs(READ_LINES);
     return bootFailure(ended, lines, { afterMs, secrets: this.#secrets() }, this.#deps.log);
   }
 

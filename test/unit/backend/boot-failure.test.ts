@@ -199,6 +199,26 @@ describe("bootFailure", () => {
     });
   });
 
+  it("takes a foreign address and a forbidden port for what they are", () => {
+    const on = (address: string, why: string) =>
+      failure([caught(`Could not start backend on ${address}: ${why}`), `Error: Could not start backend on ${address}`])
+        .error;
+    expect(on("10.9.9.9:3210", "Cannot assign requested address (os error 99)").text).toMatch(
+      /^\[backend-exited\].*10\.9\.9\.9 is no address of this machine/,
+    );
+    expect(on("127.0.0.1:80", "Permission denied (os error 13)").text).toMatch(
+      /^\[backend-exited\].*port 80 may not be opened/,
+    );
+    expect(on("127.0.0.1:80", "Address already in use (os error 98)").code).toBe("port-taken");
+  });
+
+  it("finds a cause that more lines than it shows came after", () => {
+    const noise = Array.from({ length: 80 }, (_, at) => `INFO worker: line ${at}`);
+    const { error, told } = failure(["Error: Couldn't hexdecode key", ...noise]);
+    expect(error.message).toContain("instance secret");
+    expect(told.foreign).toHaveLength(50);
+  });
+
   it.each([
     [["ERROR: database or disk is full", "Received a fatal error. Shutting down immediately"], "the disk is full"],
     [
