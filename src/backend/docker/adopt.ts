@@ -65,33 +65,29 @@ export async function adoptContainer(engine: Engine, id: string, options: AdoptO
   };
 }
 
-/** The same pin as for a container of ours. */
+/** The same pin as for a container of ours; without a digest the label is all there is, so it must be there. */
 function checkPin(image: ImageInfo | undefined, info: ContainerInfo, choice: WantedImage | undefined): void {
   if (choice === undefined) return;
-  const hint = "Name the pinned image under services:, by its digest, or leave out version and image here.";
   const { digest, commit } = choice;
-  if (digest !== undefined) {
-    if (image !== undefined && isImage(image, digest)) return;
+  const runs = `The service container ${info.name} runs`;
+  if (digest !== undefined && (image === undefined || !isImage(image, digest))) {
     const found = image === undefined ? undefined : ownDigest(image, choice.reference);
     throw found === undefined
-      ? new ActionError(
+      ? unlikePin(
           "image-digest-unknown",
-          `The service container ${info.name} runs an image without a registry digest, so it cannot be compared with ${digest}.`,
-          hint,
+          `${runs} an image without a registry digest that could be compared with ${digest}.`,
         )
-      : new ActionError(
-          "image-digest-mismatch",
-          `The service container ${info.name} runs ${found}, but ${digest} is wanted.`,
-          hint,
-        );
+      : unlikePin("image-digest-mismatch", `${runs} ${found}, but ${digest} is wanted.`);
   }
   const revision = image?.revision;
-  if (commit === undefined || revision?.startsWith(commit)) return;
-  throw new ActionError(
-    "image-revision-mismatch",
-    `The service container ${info.name} runs an image ${revision === undefined ? "without a revision label" : `built from commit ${revision}`}, but ${commit} is wanted.`,
-    hint,
-  );
+  if (commit === undefined || revision?.startsWith(commit) || (revision === undefined && digest !== undefined)) return;
+  const built = revision === undefined ? "an image without a revision label" : `an image built from commit ${revision}`;
+  throw unlikePin("image-revision-mismatch", `${runs} ${built}, but ${commit} is wanted.`);
+}
+
+function unlikePin(code: string, message: string): ActionError {
+  const hint = "Name the pinned image under services:, by its digest, or leave out version and image here.";
+  return new ActionError(code, message, hint);
 }
 
 function publishedUrls(

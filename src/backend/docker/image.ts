@@ -154,20 +154,23 @@ export function ownDigest(info: ImageInfo, reference: string): string | undefine
   return (entries.find((entry) => entry.repository === repository) ?? entries[0])?.digest ?? info.descriptor;
 }
 
-/** Where a digest was named it has been compared, which says more than a label; where none was, the label is all there is. */
+/** A label that names another commit is a contradiction even under the wanted digest: `version` would report what does not run. */
 function checkRevision(wanted: WantedImage, info: ImageInfo, deps: Deps): void {
-  if (wanted.digest !== undefined || wanted.commit === undefined) return;
-  if (info.revision === undefined) {
-    deps.log.warning(
-      `${wanted.reference} has no label org.opencontainers.image.revision; whether it was built from commit ${wanted.commit} is not known.`,
-    );
-  } else if (!info.revision.startsWith(wanted.commit)) {
-    throw new ActionError(
-      "image-revision-mismatch",
-      `${wanted.reference} was built from commit ${info.revision}, as its label says, not from ${wanted.commit}. Nothing was started.`,
-      "Correct version or image, or name the image by its digest if this is the one you mean.",
-    );
-  }
+  const { commit, reference } = wanted;
+  if (commit === undefined || info.revision?.startsWith(commit)) return;
+  if (info.revision !== undefined) throw revisionMismatch(reference, info.revision, commit);
+  if (wanted.digest !== undefined) return;
+  deps.log.warning(
+    `${reference} has no label org.opencontainers.image.revision; whether it was built from commit ${commit} is not known.`,
+  );
+}
+
+function revisionMismatch(reference: string, found: string, wanted: string): ActionError {
+  return new ActionError(
+    "image-revision-mismatch",
+    `${reference} was built from commit ${found}, as its label says, not from ${wanted}. Nothing was started.`,
+    "Correct version or image: they name different builds.",
+  );
 }
 
 function missing(reference: string, engine: Engine): ActionError {

@@ -110,6 +110,7 @@ describe("adoptContainer", () => {
     [{ reference: "r/a:x", digest }, { json: { Id: "sha256:1", RepoDigests: [] } }, "image-digest-unknown"],
     [{ reference: "r/a:x", commit: "0123456" }, undefined, "image-revision-mismatch"],
     [{ reference: "r/a:x", commit }, { json: { Id: "sha256:1" } }, "image-revision-mismatch"],
+    [{ reference: "r/a:x", digest, commit: "0123456" }, undefined, "image-revision-mismatch"],
   ] as const)("checks the pin %j", async (choice, image, code) => {
     const { adopted } = await adopt(image === undefined ? {} : { image }, choice);
     if (code === undefined) expect(await adopted).toMatchObject({ backend: { imageDigest: digest } });

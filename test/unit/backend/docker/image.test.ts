@@ -150,12 +150,14 @@ describe("ensureImage", () => {
     expect(gone.pulls).toBe(1);
   });
 
-  it("compares the revision label where no digest was named", async () => {
+  it("compares the revision label, under the wanted digest too", async () => {
     const other = info([`${repository}@${index}`], {
       Config: { Labels: { "org.opencontainers.image.revision": "f".repeat(40) } },
     });
     const wrong = await ensure(byTag, "missing", { present: { [byTag.reference]: other } });
     await expect(wrong.result).rejects.toMatchObject({ code: "image-revision-mismatch" });
+    const contradiction = await ensure(byDigest, "missing", { present: { [byDigest.reference]: other } });
+    await expect(contradiction.result).rejects.toMatchObject({ code: "image-revision-mismatch" });
     const short = await ensure({ reference: byTag.reference, commit: commit.slice(0, 7) }, "missing", {
       present: { [byTag.reference]: info([`${repository}@${index}`]) },
     });
