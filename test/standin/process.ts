@@ -22,8 +22,9 @@ export async function run(flags: Flags, env: NodeJS.ProcessEnv): Promise<void> {
   try {
     const booted = await boot(flags, env, log);
     const backend = await open(flags, env, booted, knobs, log);
-    await bind(flags, booted, knobs, backend, log);
+    // before the ports answer: whoever sees the first 200 may send SIGINT at once
     stopWhenAsked(backend, booted, knobs, log);
+    await bind(flags, booted, knobs, backend, log);
   } catch (error) {
     failStart(error, log);
   }
@@ -62,7 +63,10 @@ async function listen(flags: Flags, knobs: Knobs, backend: Backend, log: Log): P
 /** Ports that accept and never answer. */
 async function hang(flags: Flags): Promise<void> {
   const { createServer } = await import("node:net");
-  for (const port of [flags.port, flags.sitePort]) createServer(() => undefined).listen(port, flags.interface);
+  for (const port of [flags.port, flags.sitePort]) {
+    const server = createServer(() => undefined);
+    await new Promise<void>((resolve) => server.listen(port, flags.interface, resolve));
+  }
 }
 
 /** One line on stderr, the whole chain in the log, exit code 1. */
