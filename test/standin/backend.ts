@@ -102,7 +102,7 @@ export class Backend {
     const runner = () => this.runner;
     const { store, logs, pause } = this;
     this.functions = new FunctionService({ store, logs, pause, runner });
-    this.#scheduler = new DocumentScheduler({ store, functions: this.functions, pause });
+    this.#scheduler = new DocumentScheduler({ store, functions: this.functions, pause, runner });
     this.scheduler = this.#scheduler;
     const requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
     this.#server = new HttpServer({ identities: this.identities, log: this.log, requestTimeoutMs });
@@ -143,7 +143,7 @@ export class Backend {
     const hasData = this.store.read((tx) => tx.userTables().some((table) => tx.count(table.component, table.name) > 0));
     await this.#server.listen(host, port, sitePort);
     this.#countsFrom = hasData ? Date.now() + BOOTSTRAP_MS : 0;
-    this.#scheduler.start();
+    await this.#scheduler.start();
   }
 
   /** SIGINT: no new connections, websockets cut, long polls answered, open requests served to the end. */

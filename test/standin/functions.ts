@@ -67,7 +67,7 @@ export class FunctionService implements Functions {
       refuseReadOnly(request.identity, kind);
       const { component, path, identity, caller } = request;
       const call = { component, path, identity, caller, requestId, executionId, args: singleArgument(request.args) };
-      return { kind, ...(await this.#execute(kind, call, tx)) };
+      return { kind, ...(await this.#execute(kind, call, tx, request.withCommit)) };
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error;
       return { kind, status: "error", error, logLines: [], ts: tx.ts, reads: tx.reads };
@@ -91,7 +91,12 @@ export class FunctionService implements Functions {
     return found;
   }
 
-  async #execute(kind: FunctionKind, call: FunctionCall, snapshot: ReadTransaction): Promise<Outcome & After> {
+  async #execute(
+    kind: FunctionKind,
+    call: FunctionCall,
+    snapshot: ReadTransaction,
+    withCommit?: RunRequest["withCommit"],
+  ): Promise<Outcome & After> {
     const runner = this.#deps.runner();
     if (kind === "Query") {
       // Before the call: code loading may await, and a query must not see less than what its caller has seen.
@@ -107,6 +112,7 @@ export class FunctionService implements Functions {
     const tx = await this.#deps.store.beginWrite();
     try {
       const outcome = await runner.mutation(call, tx);
+      if (outcome.status === "success") withCommit?.(tx);
       const ts = outcome.status === "success" ? tx.commit() : tx.ts;
       return { ...outcome, ts, reads: tx.reads };
     } finally {

@@ -5,7 +5,9 @@ import type {
   CronSpec,
   Document,
   Fields,
+  FunctionKind,
   FunctionPath,
+  FunctionRunner,
   Functions,
   ReadTransaction,
   Scheduler,
@@ -27,18 +29,26 @@ export class DocumentScheduler implements Scheduler {
   #functions: Functions;
   #pause: PauseState;
   #timer: NodeJS.Timeout | undefined;
+  #kindOf: (component: string, name: string) => FunctionKind | undefined;
   #stopped = true;
   #running = new Set<string>();
   #unsubscribe: () => void = () => {};
 
-  constructor(deps: { store: Store; functions: Functions; pause: PauseState }) {
+  constructor(deps: { store: Store; functions: Functions; pause: PauseState; runner: () => FunctionRunner }) {
     this.#store = deps.store;
     this.#functions = deps.functions;
     this.#pause = deps.pause;
+    this.#kindOf = (component, name) => {
+      const path = pathOf(name);
+      const modules = deps.runner().modules(deps.store.beginRead(), component);
+      const module = modules?.find((each) => each.path === path.module);
+      return module?.functions.find((each) => each.name === path.name)?.kind;
+    };
   }
 
   /** Begins to run what is due, also what became so while the backend was down. */
-  start(): void {
+  async start(): Promise<void> {
+    await this.#failInterrupted();
     this.#stopped = false;
     this.#unsubscribe = this.#store.onCommit((_ts, keys) => {
       const relevant = [...keys].some(
@@ -139,18 +149,28 @@ export class DocumentScheduler implements Scheduler {
 
   async #runJob({ component, doc }: Due): Promise<void> {
     const [args = {}] = Array.isArray(doc["args"]) ? doc["args"] : [];
-    await this.#setState(component, doc._id, { kind: "inProgress" });
-    const outcome = await this.#run(component, String(doc["name"]), args, "Scheduler");
-    const state = outcome === undefined ? { kind: "success" } : { kind: "failed", error: outcome };
-    await this.#setState(component, doc._id, state);
+    const name = String(doc["name"]);
+    // A mutation is done when its commit says so; an action is tried once, whatever happens to the backend.
+    const action = this.#kindOf(component, name) === "Action";
+    if (action) await this.#store.write((tx) => setState(tx, component, doc._id, { kind: "inProgress" }));
+    const succeed = (tx: WriteTransaction) => setState(tx, component, doc._id, { kind: "success" });
+    const error = await this.#run(component, name, args, "Scheduler", action ? undefined : succeed);
+    if (error !== undefined)
+      await this.#store.write((tx) => setState(tx, component, doc._id, { kind: "failed", error }));
+    else if (action) await this.#store.write(succeed);
   }
 
-  async #setState(component: string, id: string, state: Fields): Promise<void> {
+  /** Actions that were under way when the process ended. */
+  async #failInterrupted(): Promise<void> {
+    const isInterrupted = (doc: Document) => stateOf(doc) === "inProgress";
+    const before = this.#store.beginRead();
+    if (!componentsOf(before).some((component) => before.scan(component, JOBS).some(isInterrupted))) return;
     await this.#store.write((tx) => {
-      const doc = tx.get(component, id);
-      if (doc === null || stateOf(doc) === "canceled") return;
-      const done = state["kind"] === "inProgress" ? {} : { completedTime: Date.now() };
-      tx.replace(component, id, { ...doc, state, ...done });
+      for (const component of componentsOf(tx)) {
+        for (const doc of tx.scan(component, JOBS).filter(isInterrupted)) {
+          setState(tx, component, doc._id, { kind: "failed", error: "Transient error while executing action" });
+        }
+      }
     });
   }
 
@@ -169,14 +189,32 @@ export class DocumentScheduler implements Scheduler {
   }
 
   /** The error's text, undefined after success. */
-  async #run(component: string, name: string, args: Value, caller: "Scheduler" | "Cron"): Promise<string | undefined> {
-    const colon = name.lastIndexOf(":");
-    const path = { module: name.slice(0, colon), name: name.slice(colon + 1) };
+  async #run(
+    component: string,
+    name: string,
+    args: Value,
+    caller: "Scheduler" | "Cron",
+    withCommit?: (tx: WriteTransaction) => void,
+  ): Promise<string | undefined> {
     const identity = { kind: "none" } as const;
-    const call = { component, path, kind: "Any", args, identity, caller, visibility: "all" } as const;
-    const result = await this.#functions.run(call);
+    const call = { component, path: pathOf(name), kind: "Any", args, identity, caller, visibility: "all" } as const;
+    const result = await this.#functions.run(withCommit === undefined ? call : { ...call, withCommit });
     return result.status === "error" ? result.error.message : undefined;
   }
+}
+
+/** Of a job that is still wanted. */
+function setState(tx: WriteTransaction, component: string, id: string, state: Fields): void {
+  const doc = tx.get(component, id);
+  if (doc === null || stateOf(doc) === "canceled") return;
+  const done = state["kind"] === "inProgress" ? {} : { completedTime: Date.now() };
+  tx.replace(component, id, { ...doc, state, ...done });
+}
+
+/** `messages.js:send` */
+function pathOf(name: string): FunctionPath {
+  const colon = name.lastIndexOf(":");
+  return { module: name.slice(0, colon), name: name.slice(colon + 1) };
 }
 
 interface Due {

@@ -350,6 +350,8 @@ export interface RunRequest {
   readonly visibility: "public" | "all";
   readonly parentExecutionId?: string;
   readonly requestId?: string;
+  /** Belongs to the mutation: done in its transaction after it returned, so both are stored or neither. */
+  readonly withCommit?: (tx: WriteTransaction) => void;
   /** A snapshot to read from instead of the newest (queries only). */
   readonly snapshot?: ReadTransaction;
 }

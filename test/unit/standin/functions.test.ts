@@ -120,6 +120,32 @@ describe("scheduled functions", () => {
     expect(app.backend.store.read((tx) => tx.scan("", "notes")[0]?.["text"])).toBe('{"by":"clock"}');
   });
 
+  it("go on after a restart: what became due runs, an interrupted action has failed", async () => {
+    const schedule = (name: string, at: number) =>
+      app.backend.store.write((tx) => {
+        const path = { module: "m.js", name };
+        return app.backend.scheduler.schedule(tx, { component: "", path, args: {}, at });
+      });
+    const stateOf = (id: string) => JSON.stringify(app.backend.store.read((tx) => tx.get("", id)?.["state"]));
+    const changed = (id: string, from: string) =>
+      new Promise<string>((resolve) => {
+        const look = () => {
+          if (!stateOf(id).includes(from)) resolve(stateOf(id));
+        };
+        app.backend.store.onCommit(look);
+        look();
+      });
+    const action = await schedule("wait", Date.now());
+    const mutation = await schedule("send", Date.now() + 300);
+    expect(await changed(action, "pending")).toBe('{"kind":"inProgress"}');
+    await app.backend.destroy();
+    app = await startFake(directory, functions);
+    expect(stateOf(action)).toContain('"kind":"failed"');
+    expect(stateOf(mutation)).toBe('{"kind":"pending"}');
+    expect(await changed(mutation, "pending")).toBe('{"kind":"success"}');
+    expect(app.backend.store.read((tx) => tx.count("", "notes"))).toBe(1);
+  });
+
   it("run their crons again and again, and tell what changed", async () => {
     const cron = (seconds: number) => ({
       identifier: "tick",
