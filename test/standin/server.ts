@@ -239,9 +239,9 @@ async function send(
   if (body instanceof Readable) await pipeline(body, response).catch(() => response.destroy());
 }
 
+/** An answer that has begun is not cut, however long it takes. */
 function timeOut(response: ServerResponse): void {
-  if (response.headersSent) response.destroy();
-  else response.writeHead(408, { "content-length": 0 }).end();
+  if (!response.headersSent) response.writeHead(408, { "content-length": 0 }).end();
 }
 
 function corsHeaders(raw: IncomingMessage): Record<string, string> {
