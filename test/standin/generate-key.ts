@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { gcmsiv } from "@noble/ciphers/aes.js";
+import { xsalsa20poly1305 } from "@noble/ciphers/salsa.js";
 import { derivedKey } from "./admin-keys.ts";
 import { checkSecret } from "./boot.ts";
 import { StartError } from "./database.ts";
@@ -16,6 +17,8 @@ export interface KeyKind {
   memberId?: bigint;
   system?: boolean;
   readOnly?: boolean;
+  /** The format of before 2025-06, the only one that the first releases know (contract 2.2). */
+  legacy?: boolean;
 }
 
 /** `<name>|<hex>` */
@@ -23,13 +26,19 @@ export function issueKey(instanceName: string, secretHex: string, kind: KeyKind 
   const issued = BigInt(Math.floor(Date.now() / 1000));
   const who = kind.system ? [0x22, 0] : [0x18, ...varint(kind.memberId ?? 0n)];
   const plain = Uint8Array.from([0x10, ...varint(issued), ...who, ...(kind.readOnly ? [0x28, 1] : [])]);
-  return `${instanceName}|${seal(secretHex, "admin key", plain)}`;
+  return `${instanceName}|${kind.legacy ? sealLegacy(secretHex, plain) : seal(secretHex, "admin key", plain)}`;
 }
 
 /** Encrypts a message for one purpose (contract 2.1 and "Other purposes" there), hex. */
 export function seal(secretHex: string, purpose: string, plain: Uint8Array): string {
   const nonce = randomBytes(12);
   const box = gcmsiv(derivedKey(Buffer.from(secretHex, "hex"), purpose), nonce, VERSION).encrypt(plain);
+  return Buffer.concat([VERSION, nonce, box]).toString("hex");
+}
+
+function sealLegacy(secretHex: string, plain: Uint8Array): string {
+  const nonce = randomBytes(24);
+  const box = xsalsa20poly1305(Buffer.from(secretHex, "hex"), nonce).encrypt(plain);
   return Buffer.concat([VERSION, nonce, box]).toString("hex");
 }
 
@@ -43,7 +52,9 @@ export function printKey(argv: readonly string[]): void {
   }
   try {
     checkSecret(secret);
-    const kind = { system: option === "--system-key", memberId: option === "--member-id" ? BigInt(value ?? 0) : 0n };
+    const memberId = option === "--member-id" ? BigInt(value ?? 0) : 0n;
+    const legacy = process.env["STANDIN_LIKE"] === "first";
+    const kind = { system: option === "--system-key", memberId, legacy };
     process.stdout.write(`${issueKey(name, secret, kind)}\n`);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;

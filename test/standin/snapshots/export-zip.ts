@@ -2,6 +2,7 @@
 import { componentPaths, inComponent, zipPrefix } from "../components.ts";
 import type { Blobs, Document, ReadTransaction, TableInfo } from "../types.ts";
 import { encode, floatText } from "../values.ts";
+import { type OldTable, oldTable } from "./old-export.ts";
 import { README } from "./readme.ts";
 import type { ZipWriter } from "./zip-writer.ts";
 
@@ -31,6 +32,8 @@ export interface ExportSource {
   readonly tx: ReadTransaction;
   readonly blobs: Blobs;
   readonly includeStorage: boolean;
+  /** Values and shapes as the first releases wrote them. */
+  readonly oldEncoding: boolean;
   /** Told before each part what is being backed up; may throw to stop. */
   readonly progress: (message: string) => Promise<void>;
 }
@@ -50,11 +53,11 @@ export async function writeExport(zip: ZipWriter, source: ExportSource): Promise
       .map(({ name, number }) => `{"name":${JSON.stringify(name)},"id":${number}}\n`);
     await zip.add(`${zipPrefix(component)}_tables/documents.jsonl`, lines.join(""));
   }
-  for (const { info, text } of tablesBySize(tx, components)) {
+  for (const { info, documents, schema } of tablesBySize(source, components)) {
     await progress(`Backing up ${info.name}${inComponent(info.component)}`);
     const folder = `${zipPrefix(info.component)}${info.name}`;
-    await zip.add(`${folder}/documents.jsonl`, text);
-    await zip.add(`${folder}/generated_schema.jsonl`, UNIFORM);
+    await zip.add(`${folder}/documents.jsonl`, documents);
+    await zip.add(`${folder}/generated_schema.jsonl`, schema);
   }
   if (!source.includeStorage) return;
   for (const component of components) {
@@ -68,14 +71,16 @@ function byId(a: Document, b: Document): number {
 }
 
 /** User tables of all components, from small to large. */
-function tablesBySize(tx: ReadTransaction, components: string[]): { info: TableInfo; text: string }[] {
+function tablesBySize({ tx, oldEncoding }: ExportSource, components: string[]): (OldTable & { info: TableInfo })[] {
   const tables = components.flatMap((component) => tx.userTables(component));
   return tables
     .map((info) => {
       const documents = [...tx.scanTablet(info.tablet)].sort(byId);
-      return { info, text: documents.map((document) => `${encode(document, "export_json")}\n`).join("") };
+      if (oldEncoding) return { info, ...oldTable(documents) };
+      const lines = documents.map((document) => `${encode(document, "export_json")}\n`);
+      return { info, documents: lines.join(""), schema: UNIFORM };
     })
-    .sort((a, b) => a.text.length - b.text.length);
+    .sort((a, b) => a.documents.length - b.documents.length);
 }
 
 async function writeFiles(zip: ZipWriter, { tx, blobs }: ExportSource, component: string): Promise<void> {

@@ -121,7 +121,13 @@ export class Exports {
         await this.#update(id, (fields) => ({ ...fields, progress_message: message }));
       };
       await progress("Beginning backup");
-      await writeExport(zip, { tx, blobs, includeStorage: format["include_storage"] === true, progress });
+      await writeExport(zip, {
+        tx,
+        blobs,
+        includeStorage: format["include_storage"] === true,
+        oldEncoding: this.#deps.like === "first",
+        progress,
+      });
       const size = BigInt(await zip.finish());
       const complete_ts = store.lastCommit;
       await this.#update(id, ({ progress_message: _, ...fields }) => {

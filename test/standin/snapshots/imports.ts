@@ -132,7 +132,7 @@ export class Imports {
   async #read({ blob, format, table, component }: Request): Promise<ImportSource> {
     const bytes = await this.#deps.blobs.get("snapshot_imports", blob);
     if (bytes === undefined) throw new Error(`the upload ${blob} is gone`);
-    return readSource(bytes, format, table, component);
+    return readSource(bytes, format, table, component, this.#deps.like === "first");
   }
 
   /** System failures are tried again; the worker does nothing else meanwhile. */

@@ -188,7 +188,8 @@ function decodeString(text: string, shape: Shape): Value {
 function choose(raw: Raw, members: Shape[]): Shape {
   const scalar = (...names: string[]) => members.find((m) => m.kind === "scalar" && names.includes(m.name));
   const fallback: Shape = { kind: "scalar", name: "unknown" };
-  if (typeof raw === "string") return scalar("string") ?? scalar("int64", "bytes") ?? fallback;
+  if (typeof raw === "string")
+    return scalar("string") ?? scalar("int64", "bytes") ?? scalar("NaN", "inf", "-inf") ?? fallback;
   if (Array.isArray(raw)) return members.find((m) => m.kind === "array") ?? fallback;
   if (raw === null || typeof raw !== "object" || raw instanceof RawNumber) return fallback;
   const keys = Object.keys(raw);

@@ -54,10 +54,17 @@ const BOM = "\uFEFF";
 
 /**
  * @param base component below which everything goes
+ * @param old as the first releases, which do not know `uniform`
  * @throws ImportError
  */
-export function readSource(bytes: Buffer, format: ImportFormat, table: string | undefined, base: string): ImportSource {
-  if (format === "zip") return readArchive(bytes, base);
+export function readSource(
+  bytes: Buffer,
+  format: ImportFormat,
+  table: string | undefined,
+  base: string,
+  old = false,
+): ImportSource {
+  if (format === "zip") return readArchive(bytes, base, old);
   const rows = format === "csv" ? csvRows(bytes) : format === "jsonLines" ? lineRows(bytes) : arrayRows(bytes);
   const encoding: RowEncoding = { kind: "plain" };
   return { tables: [{ component: base, table: table ?? "", encoding, rows }], files: [], numbers: [] };
@@ -128,10 +135,10 @@ interface Found {
   readonly stored: (Place & { id: string })[];
 }
 
-function readArchive(bytes: Buffer, base: string): ImportSource {
+function readArchive(bytes: Buffer, base: string, old: boolean): ImportSource {
   try {
     const found = sortEntries(readZip(bytes), base);
-    const encodings = new Map(found.schemas.map((s) => [`${s.component}/${s.table}`, readSchema(s.entry)]));
+    const encodings = new Map(found.schemas.map((s) => [`${s.component}/${s.table}`, readSchema(s.entry, old)]));
     const tables = found.documents.map(({ component, table, entry }) => {
       const encoding: RowEncoding = encodings.get(`${component}/${table}`) ?? { kind: "plain" };
       return { component, table, encoding, rows: documentLines(entry).map((line) => ({ line })) };
@@ -188,7 +195,7 @@ function componentsOf(parts: string[]): string[] {
 }
 
 /** The CRC of these is not looked at. */
-function readSchema(entry: ZipEntry): RowEncoding {
+function readSchema(entry: ZipEntry, old: boolean): RowEncoding {
   const lines = splitLines(entry.read("trust").toString());
   const values = (lines.length === 0 ? [""] : lines).map((line, i) => {
     checkRow(line, i + 1, false);
@@ -196,7 +203,7 @@ function readSchema(entry: ZipEntry): RowEncoding {
   });
   const [shape, ...overrides] = values;
   if (typeof shape !== "string") throw ImportError.badValue(1, "first line of generated_schema must be a string");
-  if (shape === "uniform") return { kind: "uniform" };
+  if (shape === "uniform" && !old) return { kind: "uniform" };
   try {
     return { kind: "shape", decode: oldDecoder(shape, Object.assign({}, ...overrides)) };
   } catch (error) {
