@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { access, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Job, type StepResult } from "../support/job.ts";
@@ -12,6 +12,9 @@ const jobs: Job[] = [];
 
 beforeAll(async () => {
   [executable, app] = await Promise.all([standin(), chatApp()]);
+  // A package of its own that has no functions.
+  await mkdir(join(app, "empty"));
+  await writeFile(join(app, "empty", "package.json"), JSON.stringify({ dependencies: { convex: "1.48.0" } }));
   return () => rm(app, { recursive: true, force: true });
 }, 60_000);
 
@@ -121,20 +124,20 @@ describe("bad input ends before anything was started", () => {
     ["version: latest", { version: "latest", "binary-path": "" }, "version-latest"],
     ["a malformed digest", { runtime: "docker", "binary-path": "", version: "sha256:1234" }, "digest-malformed"],
     ["an unknown choice", { auth: "clerk" }, "input-invalid"],
-    ["an executable that is not there", { "binary-path": "/nowhere/backend" }, "binary-path-missing"],
+    ["an executable that is not there", { "binary-path": "/nowhere/backend" }, "binary-path-unfit"],
     ["a bad secret", { "instance-secret": "not-hexadecimal-at-all" }, "instance-secret-invalid"],
     ["an unterminated quote", { env: 'A="never\nclosed' }, "env-unreadable"],
-    ["a reserved name", { env: "CONVEX_SITE_URL=http://x" }, "env-refused"],
-    ["a value that is too long", { env: `CERT=${"x".repeat(8193)}` }, "env-refused"],
+    ["a reserved name", { env: "CONVEX_CLOUD_URL=http://x" }, "env-name-reserved"],
+    ["a value that is too long", { env: `CERT=${"x".repeat(8193)}` }, "env-value-too-long"],
     [
       "a PEM that is no key",
       { auth: "convex-auth", "jwt-private-key": "-----BEGIN PRIVATE KEY-----\nno key\n-----END PRIVATE KEY-----" },
       "jwt-private-key-unreadable",
     ],
-    ["a database name in the URL", { "postgres-url": "postgres://u:password@127.0.0.1/db" }, "postgres-url-invalid"],
-    ["a directory without a project", { "working-directory": "test" }, "no-convex-folder"],
-    ["a function that is none", { run: "seed basic" }, "run-invalid"],
-    ["a seed file that is not there", { import: "rooms=missing.jsonl" }, "import-missing"],
+    ["a database name in the URL", { "postgres-url": "postgres://u:password@127.0.0.1/db" }, "database-url-invalid"],
+    ["a directory without a project", { "working-directory": "empty" }, "no-convex-folder"],
+    ["a function that is none", { run: "seed basic" }, "run-line-invalid"],
+    ["a seed file that is not there", { import: "rooms=missing.jsonl" }, "import-file-missing"],
   ])("%s", async (_, inputs, code) => {
     const job = await newJob();
     const main = await job.action("start", { inputs: binary(inputs) });
