@@ -25,6 +25,8 @@ export function parseJson(text: string): JsonNode {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+/** The depth at which the backend's parser gives up. */
+const MAX_DEPTH = 128;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const CONTROL = "control character (\\u0000-\\u001F) found while parsing a string";
@@ -33,6 +35,7 @@ const WORDS: Readonly<Record<string, unknown>> = { true: true, false: false, nul
 class Parser {
   #text: string;
   #at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -41,8 +44,7 @@ class Parser {
   value(path: string): JsonNode {
     const first = this.#peek();
     if (first === undefined) throw this.#error("EOF while parsing a value", path, 0);
-    if (first === "{") return this.#object(path);
-    if (first === "[") return this.#array(path);
+    if (first === "{" || first === "[") return this.#nested(first, path);
     if (first === '"') return this.#string(path);
     for (const [word, value] of Object.entries(WORDS)) {
       if (this.#text.startsWith(word, this.#at)) return this.#token(word.length, value);
@@ -55,6 +57,14 @@ class Parser {
 
   end(): void {
     if (this.#peek() !== undefined) throw this.#error("trailing characters", "");
+  }
+
+  #nested(first: "{" | "[", path: string): JsonNode {
+    this.#depth += 1;
+    if (this.#depth >= MAX_DEPTH) throw this.#error("recursion limit exceeded", path);
+    const node = first === "{" ? this.#object(path) : this.#array(path);
+    this.#depth -= 1;
+    return node;
   }
 
   #object(path: string): JsonNode {

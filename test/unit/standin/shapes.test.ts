@@ -44,6 +44,11 @@ describe("errors of JSON itself", () => {
     expect(() => parseJson(text)).toThrow(message);
   });
 
+  it("gives up on what is nested too deeply", () => {
+    expect(parseJson("[".repeat(127) + "]".repeat(127)).items).toBeDefined();
+    expect(() => parseJson("[".repeat(100_000))).toThrow("recursion limit exceeded at line 1 column 128");
+  });
+
   it("reads what JSON.parse reads", () => {
     const text = '{"a":[1,-2.5e3,"x\\"\\u00e9\\n",null,true,{}],"__proto__":{"b":[]},"":""}';
     expect(JSON.stringify(parseJson(text).value)).toBe(JSON.stringify(JSON.parse(text)));
