@@ -8,10 +8,10 @@ import { checkSignIn } from "../deployment/sign-in.ts";
 import { variableRefusal } from "../deployment/variables.ts";
 import { ActionError } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
+import type { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Launched } from "./launch.ts";
 import { type Prepared, reportMissing } from "./prepare.ts";
-import type { Timeline } from "./timeline.ts";
 
 /** Sets all variables in one batch and returns their names, sorted. */
 export async function pushVariables(

@@ -10,11 +10,11 @@ import { startContainer } from "../backend/docker/container.ts";
 import { canRunLinux, connectEngine, type Engine } from "../backend/docker/engine.ts";
 import { ensureImage } from "../backend/docker/image.ts";
 import { checkBinaryPath, obtainBinary } from "../backend/download.ts";
+import type { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
 import { readyDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
 import type { Prepared } from "./prepare.ts";
-import type { Timeline } from "./timeline.ts";
 
 /** A backend that was started or adopted, with what is known of it. */
 export interface Launched {

@@ -1,14 +1,14 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { DatabaseTarget } from "../backend/database.ts";
 import { type AuthKeys, authVariables, generateAuthKeys, readAuthKeys } from "../credentials/auth-keys.ts";
 import { checkInstanceSecret, generateInstanceSecret } from "../credentials/instance-secret.ts";
+import { readEnvFiles } from "../deployment/env-files.ts";
 import { type CodeScan, missingVariables, scanFunctions } from "../deployment/env-reads.ts";
 import { type FunctionCall, parseCalls } from "../deployment/functions.ts";
 import { type ImportSource, parseImport } from "../deployment/import.ts";
 import { findProject, type Project } from "../deployment/project.ts";
 import { parseVariables, planVariables, type VariablePlan } from "../deployment/variables.ts";
-import { ActionError, messageOf } from "../runner/errors.ts";
+import { ActionError } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { checkDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
@@ -42,23 +42,6 @@ export interface Prepared {
   variables(siteOrigin: string, keys: AuthKeys | undefined): VariablePlan;
   /** Whether the deployment may hold data and variables already. */
   readonly fresh: boolean;
-}
-
-async function readEnvFiles(inputs: StartInputs, workspace: string): Promise<{ path: string; text: string }[]> {
-  return await Promise.all(
-    inputs.envFiles.map(async (path) => {
-      try {
-        return { path, text: await readFile(resolve(workspace, path), "utf8") };
-      } catch (error) {
-        throw new ActionError(
-          "env-file-unreadable",
-          `env-file: ${path} cannot be read: ${messageOf(error)}.`,
-          "Name a file relative to the workspace; check that a step before this one writes it.",
-          { cause: error },
-        );
-      }
-    }),
-  );
 }
 
 function readBackendEnv(inputs: StartInputs): Record<string, string> {
@@ -101,7 +84,7 @@ export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared
   const database = checkDatabase(inputs, backendEnv, deps);
   const calls = parseCalls(inputs.run.join("\n"));
   const imports = inputs.imports.map((text) => parseImport(text, workspace));
-  const envFiles = await readEnvFiles(inputs, workspace);
+  const envFiles = await readEnvFiles(inputs.envFiles, workspace);
   const keys = await keysOf(inputs, deps);
   const project = inputs.deploy ? await findProject(directory) : undefined;
   const scan = project === undefined ? undefined : await scanFunctions(project);

@@ -17,6 +17,7 @@ import { ActionError } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { exportToJob, setOutput, setSecretOutput } from "../runner/outputs.ts";
 import { seconds, writeSummary } from "../runner/summary.ts";
+import { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
 import { deployAndSeed, pushVariables } from "./deploy.ts";
 import { jobVariables, warnOfOverwritten } from "./exports.ts";
@@ -27,7 +28,6 @@ import { checkStartInputs } from "./rules.ts";
 import { startState } from "./state.ts";
 import { failureSummary, type StartReport, startSummary } from "./summary.ts";
 import { reportTeardown, teardown } from "./teardown.ts";
-import { Timeline } from "./timeline.ts";
 
 /** A backend that answers, with the key that it accepts. */
 interface Usable {

@@ -1,6 +1,6 @@
 import type { ActionError } from "../runner/errors.ts";
 import { escapeMarkdown, factTable, gantt, seconds } from "../runner/summary.ts";
-import type { Timeline } from "./timeline.ts";
+import type { Timeline } from "../runner/timeline.ts";
 
 /** What there is to tell about a start, as far as it got. */
 export interface StartReport {

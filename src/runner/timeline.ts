@@ -1,5 +1,5 @@
-import type { Phase } from "../runner/summary.ts";
 import type { Clock } from "../system/clock.ts";
+import type { Phase } from "./summary.ts";
 
 /** Remembers when each phase began and ended, also of those that failed; phases may overlap. */
 export class Timeline {
