@@ -44,7 +44,7 @@ export async function startStandin(options: Partial<BackendOptions> & { director
     siteUrl: backend.siteUrl,
     instanceName,
     instanceSecret,
-    adminKey: issueKey(instanceName, instanceSecret),
+    adminKey: issueKey(instanceName, instanceSecret, { legacy: backend.like === "first" }),
     directory,
     stop,
     [Symbol.asyncDispose]: stop,
