@@ -48,6 +48,22 @@ export interface Launched {
   hasExited(): boolean;
 }
 
+/** Those that run, so that an interrupted suite leaves none behind. */
+const running = new Set<ChildProcess>();
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    if (process.platform === "win32") child.kill();
+    else process.kill(-child.pid, signal);
+  } catch {
+    // Already gone.
+  }
+}
+process.once("exit", () => {
+  for (const child of running) killGroup(child, "SIGKILL");
+});
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(1));
+
 /** A loopback port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -101,11 +117,13 @@ export async function launch(options: LaunchOptions = {}): Promise<Launched> {
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
+  running.add(child);
   let gone = false;
   const exited = new Promise<Exit>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code, signal) => {
       gone = true;
+      running.delete(child);
       // What the process wrote last may still be in the pipes.
       setImmediate(() => resolve({ code, signal }));
     });
@@ -139,21 +157,18 @@ export async function untilReady(backend: Launched, timeoutMs = 20_000): Promise
 
 export async function start(options: LaunchOptions = {}): Promise<Launched> {
   const backend = await launch(options);
-  await untilReady(backend);
+  try {
+    await untilReady(backend);
+  } catch (error) {
+    await kill(backend);
+    throw error;
+  }
   return backend;
 }
 
 /** Ends the whole group; the directory stays, for the next start on it. */
 export async function kill(backend: Launched, signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
-  const { pid } = backend.child;
-  if (pid !== undefined) {
-    try {
-      if (process.platform === "win32") backend.child.kill();
-      else process.kill(-pid, signal);
-    } catch {
-      // Already gone.
-    }
-  }
+  killGroup(backend.child, signal);
   return backend.exited;
 }
 
