@@ -35,8 +35,11 @@ export async function pushVariables(
   return [...values.keys()].sort();
 }
 
-/** What an app without Node actions and sign-in does not miss, others need: origins of a service container that fit. */
-function checkOrigins(prepared: Prepared, launched: Launched, deps: Deps): void {
+/**
+ * Origins of a service container that do not fit: a warning for apps that do not miss them.
+ * @throws ActionError `service-container-origins` for apps with Node actions or an auth config of their own site
+ */
+export function checkOrigins(prepared: Prepared, launched: Launched, deps: Deps): void {
   if (launched.origins === undefined) return;
   const { scan } = prepared;
   if (scan !== undefined && (scan.nodeModules.length > 0 || scan.usesOwnSite)) {
@@ -66,7 +69,6 @@ export async function deployProject(
 ): Promise<string | undefined> {
   const { project, inputs } = prepared;
   if (project === undefined) return undefined;
-  checkOrigins(prepared, launched, deps);
   const result = await deps.log.group(`convex deploy in ${inputs.workingDirectory}`, () =>
     push(deps, {
       project,

@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import type { BackendState } from "../backend/backend.ts";
 import { endLeftover, findLeftovers as findProcesses } from "../backend/binary-leftovers.ts";
+import { bootFailure, READ_LINES } from "../backend/boot-failure.ts";
 import { resolveImage } from "../backend/catalogue.ts";
 import { startDashboard } from "../backend/docker/dashboard.ts";
 import { connectEngine } from "../backend/docker/engine.ts";
@@ -19,7 +20,7 @@ import { exportToJob, setOutput, setSecretOutput } from "../runner/outputs.ts";
 import { seconds, writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
-import { deployAndSeed, pushVariables } from "./deploy.ts";
+import { checkOrigins, deployAndSeed, pushVariables } from "./deploy.ts";
 import { jobVariables, warnOfOverwritten } from "./exports.ts";
 import { readStartInputs } from "./inputs.ts";
 import { type Launched, launch } from "./launch.ts";
@@ -202,6 +203,22 @@ async function probe(usable: Usable, run: Run): Promise<void> {
   for (const { what } of await probeOrigins(engine, backend.containerId, origins)) run.deps.log.warning(what);
 }
 
+/** A backend that ends under our hands (full disk, lost database) first fails the call that is under way. */
+const ENDING_MS = 300;
+
+/** The error that explains more: why the backend ended, where it did, with what failed as its cause. */
+async function insteadOf(error: unknown, { launched, adminKey }: Usable, run: Run): Promise<unknown> {
+  const { backend, instanceSecret } = launched;
+  const { clock, log } = run.deps;
+  const ended = await Promise.race([backend.ended, clock.sleep(ENDING_MS)]);
+  if (ended === undefined) return error;
+  const lines = await backend.logs(READ_LINES).catch(() => []);
+  const secrets = instanceSecret === undefined ? [adminKey] : [adminKey, instanceSecret];
+  const failure = bootFailure(ended, lines, { afterMs: clock.now() - run.timeline.start, secrets }, log);
+  failure.cause = error;
+  return failure;
+}
+
 /** Tells the job of the backend, then variables, deploy and seed; the backend stays up whatever fails here. */
 async function makeUsable(usable: Usable, keysMade: Promise<AuthKeys> | undefined, run: Run): Promise<void> {
   const { prepared, timeline, tell, deps } = run;
@@ -210,6 +227,7 @@ async function makeUsable(usable: Usable, keysMade: Promise<AuthKeys> | undefine
   deps.log.info(`The backend answers at ${launched.backend.url} after ${seconds(deps.clock.now() - timeline.start)}.`);
   tell(describeBackend(usable));
   setOutputs(usable, run);
+  checkOrigins(prepared, launched, deps);
   tell({ exported: exportVariables(usable, run) });
 
   const keys = keysMade === undefined ? undefined : await keysMade;
@@ -251,6 +269,8 @@ async function startAndDeploy(run: Run): Promise<void> {
   }
   try {
     await makeUsable(usable, keysMade, run);
+  } catch (error) {
+    throw await insteadOf(error, usable, run);
   } finally {
     // Otherwise this process would wait for the backend to end.
     usable.launched.backend.detach();
