@@ -5,6 +5,8 @@ import { world } from "./harness/world.ts";
 import { expectFailure, runtimes, start, test } from "./support.ts";
 
 type Case = [string, () => Record<string, string>, string];
+/** About 320 kB. */
+const manyValues = Array.from({ length: 40 }, (_, n) => `BIG_${n}=${"x".repeat(8000)}`).join("\n");
 const noDeploy = { DEPLOY: "false" };
 
 describe("docker", () => {
@@ -23,12 +25,14 @@ describe("docker", () => {
     ],
     ["a digest that the registry does not have", () => ({ VERSION: `sha256:${"ab".repeat(32)}` }), "image-not-found"],
     [
-      "another image under that name",
-      () => ({
-        IMAGE: `${world().image.repository}:${world().image.other.commit}@${world().image.digest}`,
-        VERSION: world().image.other.commit,
-      }),
-      "digest-conflict",
+      "another image under the tag",
+      () => ({ IMAGE: world().image.moved, VERSION: "2026-09-28-5c7cb5b" }),
+      "image-digest-mismatch",
+    ],
+    [
+      "an image of another commit",
+      () => ({ IMAGE: `${world().image.repository}@${world().image.digest}`, VERSION: world().image.other.commit }),
+      "image-revision-mismatch",
     ],
     [
       "an image that is not there and must not be pulled",
@@ -36,7 +40,7 @@ describe("docker", () => {
       "image-missing",
     ],
     ["a registry that wants a login", () => faulty("401"), "registry-unauthorized"],
-    ["a registry that refuses", () => faulty("403"), "registry-denied"],
+    ["a registry that refuses", () => faulty("403"), "image-not-found"],
     ["a tag that is not there", () => faulty("404"), "image-not-found"],
     ["a registry that limits pulls", () => faulty("429"), "registry-rate-limit"],
     ["a registry that fails", () => faulty("500"), "registry-failed"],
@@ -69,7 +73,7 @@ describe("binary", () => {
     ["a releases API that cuts the connection", () => releases("cut"), "releases-unreachable"],
     ["a download that is cut", () => releases("short"), "releases-unreachable"],
     ["a download with another checksum", () => releases("digest"), "binary-checksum-mismatch"],
-    ["an executable that is not there", () => ({ BINARY_PATH: "/nowhere/backend" }), "binary-path-missing"],
+    ["an executable that is not there", () => ({ BINARY_PATH: "/nowhere/backend" }), "binary-path-unfit"],
     ["an executable that is none", () => ({ BINARY_PATH: "/etc/passwd" }), "binary-path-unfit"],
   ];
   test.for(cases)("%s", async ([, vars, code], { before }) => {
@@ -97,13 +101,8 @@ describe.each(["docker", "binary"] as const)("with %s", (runtime) => {
       () => ({ BACKEND_ENV: `STANDIN_PRINT=${"5e".repeat(32)}\nSTANDIN_EXIT_CODE=1` }),
       "backend-exited",
     ],
-    [
-      "a disk that fills while the variables are pushed",
-      () => ({ BACKEND_ENV: "STANDIN_MAX_PAGES=60", ENV: `BIG=${"x".repeat(8000)}` }),
-      "backend-exited",
-    ],
-    ["a value that is too long", () => ({ ENV: `CERT=${"x".repeat(8193)}` }), "env-refused"],
-    ["a reserved name", () => ({ ENV: "CONVEX_SITE_URL=http://x" }), "env-refused"],
+    ["a value that is too long", () => ({ ENV: `CERT=${"x".repeat(8193)}` }), "env-value-too-long"],
+    ["a reserved name", () => ({ ENV: "A=1\nCONVEX_CLOUD_URL=http://x" }), "env-name-reserved"],
     ["an unterminated quote", () => ({ ENV: 'A="never' }), "env-unreadable"],
     [
       "origins that cross the inner ports",
@@ -114,6 +113,11 @@ describe.each(["docker", "binary"] as const)("with %s", (runtime) => {
   test.for(cases.filter(([, , code]) => code !== ""))("%s", async ([, vars, code], { before }) => {
     const run = await start({ ...noDeploy, ...runtimes[runtime](), ...vars() });
     await expectFailure(run, code, before);
+  });
+
+  test("a disk that fills while the variables are pushed", async ({ before }) => {
+    const vars = { ...noDeploy, ...runtimes[runtime](), BACKEND_ENV: "STANDIN_MAX_PAGES=60", ENV_FILE: "many.env" };
+    await expectFailure(await start(vars, { files: { "many.env": manyValues } }), "backend-exited", before);
   });
 
   test("a port that something else holds", async ({ before }) => {

@@ -49,6 +49,8 @@ export interface ActOptions {
   readonly args?: readonly string[];
   /** The run is cancelled, as by a user, at the first event for which this is true. */
   readonly cancelWhen?: (event: ActEvent) => boolean;
+  /** The same, asked every few milliseconds: for moments that no event tells. */
+  readonly cancelAt?: () => boolean;
   /** act is killed after that time, and the run tells so; 100 s when absent. */
   readonly timeoutMs?: number;
 }
@@ -106,8 +108,12 @@ export class ActRun {
     );
   }
 
+  /** Character references resolved, as a reader sees it. */
   get summary(): string {
-    return this.events.flatMap(({ command, content }) => (command === "summary" ? [content ?? ""] : [])).join("\n");
+    const text = this.events
+      .flatMap(({ command, content }) => (command === "summary" ? [content ?? ""] : []))
+      .join("\n");
+    return text.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)));
   }
 
   get annotations(): Annotation[] {
@@ -203,7 +209,7 @@ function commandOf(options: ActOptions, folder: string): string[] {
   writeFileSync(secrets, JSON.stringify(options.secrets ?? {}));
   writeFileSync(variables, JSON.stringify({ ...worldVariables(), ...options.vars }));
   const platform = options.image === undefined ? "-self-hosted" : options.image;
-  const env = Object.entries({ ...npmOffline(), ...options.env }).flatMap(([name, value]) => [
+  const env = Object.entries({ ...npmOffline(), RUNNER_NAME: "act", ...options.env }).flatMap(([name, value]) => [
     "--env",
     `${name}=${value}`,
   ]);
@@ -249,6 +255,12 @@ export async function act(options: ActOptions): Promise<ActRun> {
     errors += chunk.toString();
   });
   const events = follow(child, options.cancelWhen);
+  const { cancelAt } = options;
+  const poll = setInterval(() => {
+    if (cancelAt?.() !== true) return;
+    clearInterval(poll);
+    child.kill("SIGINT");
+  }, 10);
   const timeoutMs = options.timeoutMs ?? 100_000;
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   const exitCode = await new Promise<number>((done, fail) => {
@@ -256,6 +268,7 @@ export async function act(options: ActOptions): Promise<ActRun> {
     child.on("close", (code) => done(code ?? -1));
   });
   clearTimeout(timer);
+  clearInterval(poll);
   writeFileSync(log, errors);
   const ms = performance.now() - started;
   const argv = watch.stop();

@@ -16,7 +16,8 @@ async function inventory(): Promise<Set<string>> {
     lines("network", "network", "ls", "--format", "{{.Name}}"),
   ]);
   const running = processes().map(({ pid, started, command }) => `process ${pid} ${started} ${command}`);
-  const files = existsSync(folder) ? readdirSync(folder).map((name) => `file ${name}`) : [];
+  // npm keeps its compiled code there.
+  const files = readdirSync(folder).flatMap((name) => (name === "node-compile-cache" ? [] : [`file ${name}`]));
   return new Set([...all.flat(), ...running, ...files]);
 }
 

@@ -14,6 +14,7 @@ import { act, root, tool } from "./tools.ts";
 import type { World } from "./world.ts";
 
 const repository = "ghcr.io/get-convex/convex-backend";
+const moved = "ghcr.io/get-convex/moved";
 const otherCommit = "0123456789abcdef0123456789abcdef01234567";
 const login = { user: "ada", password: "open sesame 1" };
 const htpasswd = "ada:$2b$04$vTwpfyXg.Kz7qq0LIa41le6xUlpYZdtYMFJ32PUv9eEj8tQnuRpTS\n";
@@ -50,16 +51,17 @@ async function startRegistries(folder: string): Promise<void> {
 async function makeImages(folder: string, context: string, commit: string): Promise<World["image"]> {
   const base = "standin-base:1";
   await importBase(join(folder, "rootfs"), base);
-  const publish = async (revision: string): Promise<string> => {
+  const publish = async (name: string, revision: string, tag: string): Promise<string> => {
     await buildStandinImage(context, base, "standin:1", revision);
-    const digest = await push("standin:1", `${repository}:${revision}`);
+    const digest = await push("standin:1", `${name}:${tag}`);
     // Gone here, so that the action has something to pull.
     await docker("rmi", "standin:1");
     return digest;
   };
-  const digest = await publish(commit);
-  const other = { commit: otherCommit, digest: await publish(otherCommit) };
-  return { repository, commit, digest, other, base };
+  const digest = await publish(repository, commit, commit);
+  const other = { commit: otherCommit, digest: await publish(repository, otherCommit, otherCommit) };
+  await publish(moved, otherCommit, commit);
+  return { repository, commit, digest, other, moved, base };
 }
 
 /** The action as a user gets it, except that its catalogue names the stand-in's digest and checksum. */
@@ -114,6 +116,8 @@ export async function setUp(scratch: string): Promise<{ world: World; engine: Da
   const unknown = releaseOf("precompiled-2026-11-01-0123456", bytes);
   const [zip] = Object.values(known.assets);
   if (zip === undefined) throw new Error("a release without assets");
+  // The local runner makes it for jobs in containers and keeps it.
+  await docker("volume", "create", "act-toolcache");
   const [image, releases] = await Promise.all([makeImages(shared, context, commit), startReleases([known, unknown])]);
   const sha256 = createHash("sha256").update(zip).digest("hex");
   const action = copyAction(shared, { [digest]: image.digest, [binary.sha256]: sha256 });

@@ -14,6 +14,8 @@ export interface World {
     readonly digest: string;
     /** A second build, which no catalogue knows. */
     readonly other: { readonly commit: string; readonly digest: string };
+    /** A repository that has the other build under the tag `commit`. */
+    readonly moved: string;
     /** What act runs jobs in that are to run in a container: bash, curl, node. */
     readonly base: string;
   };
