@@ -37,16 +37,17 @@ export function attachDeploy(backend: Backend): void {
   });
   const variables = (tx: ReadTransaction) => environment.variables(tx);
   const runner = new Runner({ store, files, scheduler, cursors, functions, pool, node, packages, variables });
-  const push = new Push({
+  const pushDeps = {
     store,
     packages,
     pool,
     node,
     scheduler,
     variables,
-    ownVariables: (tx) => environment.own(tx),
+    ownVariables: (tx: ReadTransaction) => environment.own(tx),
     declaredVariables: like === "head",
-  });
+  };
+  const push = new Push(pushDeps);
   backend.runner = runner;
   backend.schemaTables = (component) => store.read((tx) => activeTables(tx, component));
   store.checkDocument = checkDocument;
@@ -60,7 +61,7 @@ export function attachDeploy(backend: Backend): void {
     warm: () => pool.warm(),
     like,
   });
-  addLegacyRoutes({ routes, store, push, byKey: (key) => identities.byKey(key) });
+  addLegacyRoutes({ routes, store, push, pushDeps, byKey: (key) => identities.byKey(key) });
   addHttpActionRoutes(routes, {
     store,
     runner,

@@ -1,4 +1,6 @@
 /** What is deployed, in documents of system tables: definitions with their code, instances, auth providers. */
+
+import type { ExternalPackage } from "../runtime/node-executor.ts";
 import type {
   AnalyzedFunction,
   AnalyzedModule,
@@ -14,6 +16,7 @@ import type { ModuleHash } from "./code.ts";
 const DEFINITIONS = "_component_definitions";
 const COMPONENTS = "_components";
 const AUTH = "_auth";
+const EXTERNALS = "_external_packages";
 
 /** Of one definition; "" is the app. */
 export interface DeployedDefinition {
@@ -25,7 +28,7 @@ export interface DeployedDefinition {
   readonly definition: DefinitionJson;
   /** Deployed by `push_config`: there are no component documents yet (contract 5.4). */
   readonly legacy: boolean;
-  /** Key of installed external packages. */
+  /** Of its external packages. */
   readonly externals: string | null;
 }
 
@@ -128,6 +131,19 @@ function analyzedFunction(fn: AnalyzedModuleJson["functions"][number]): Analyzed
     args: fn.args === null ? { type: "any" } : JSON.parse(fn.args),
     returns: fn.returns === null ? null : JSON.parse(fn.returns),
   };
+}
+
+/** Id of a list of external packages, null for none (contract 5.2, `externalDepsId`). */
+export function externalPackagesId(tx: WriteTransaction, list: readonly ExternalPackage[]): string | null {
+  if (list.length === 0) return null;
+  const dependencies = JSON.stringify(list);
+  const known = tx.scan("", EXTERNALS).find((doc) => doc["dependencies"] === dependencies);
+  return known?._id ?? tx.insert("", EXTERNALS, { dependencies });
+}
+
+export function externalPackages(tx: ReadTransaction, id: string | null): ExternalPackage[] {
+  const found = id === null ? null : tx.get("", id);
+  return found === null ? [] : (JSON.parse(String(found["dependencies"])) as ExternalPackage[]);
 }
 
 /** Providers of the deployed auth config, as evaluated. */

@@ -38,6 +38,8 @@ export interface Evaluation {
 export interface EvaluationDeps {
   readonly pool: IsolatePool;
   readonly node: NodeExecutor;
+  /** Where external packages of Node modules were installed. */
+  readonly folder: string | undefined;
   /** What functions see. */
   readonly env: Readonly<Record<string, string>>;
   /** The release knows variables that a convex.config declares (contract 11). */
@@ -230,7 +232,8 @@ async function analyzeModules(
   const found = new Map<string, ModuleExports>();
   for (const module of await analyzeIsolate(one, isolate, deps)) found.set(module.path, module);
   if (node.length > 0)
-    for (const module of await deps.node.analyze(one.code, deps.env)) found.set(module.path, checkedNode(module));
+    for (const module of await deps.node.analyze({ code: one.code, folder: deps.folder }, deps.env))
+      found.set(module.path, checkedNode(module));
   const functions: Record<string, AnalyzedModuleJson> = {};
   for (const { path } of shown) {
     const module = found.get(path);

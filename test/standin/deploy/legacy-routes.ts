@@ -4,7 +4,8 @@ import { jsonResponse } from "../server.ts";
 import { array, boolean, json, object, optional, string, withDefault } from "../shapes.ts";
 import type { Identity, Routes, Shape, Store } from "../types.ts";
 import type { Module } from "./code.ts";
-import type { LegacyPush, Push } from "./push.ts";
+import { type LegacyPush, prepareLegacy, pushLegacy } from "./legacy.ts";
+import type { Push, PushDeps } from "./push.ts";
 import { PUSH_LIMIT } from "./routes.ts";
 import type { Index } from "./schema.ts";
 import { indexProgress, schemaIdOf, schemaStatus } from "./schema-state.ts";
@@ -34,13 +35,14 @@ export function addLegacyRoutes(deps: {
   routes: Routes;
   store: Store;
   push: Push;
+  pushDeps: PushDeps;
   byKey: (key: string) => Identity;
 }): void {
-  const { routes, store, push, byKey } = deps;
+  const { routes, store, push, pushDeps, byKey } = deps;
   routes.route("POST", "/api/prepare_schema", async (request) => {
     const { adminKey, bundle, dryRun } = await request.json(prepareShape, { limit: PUSH_LIMIT });
     requireAdmin(byKey(adminKey), "write");
-    const { prepared, schemaId } = await push.prepareLegacy(bundle, dryRun);
+    const { prepared, schemaId } = await prepareLegacy(bundle, dryRun, pushDeps);
     const list = (indexes: readonly Index[] | undefined, done: boolean) =>
       (indexes ?? []).map((index) => legacyIndex(index, done));
     const diff = prepared.indexDiff;
@@ -68,7 +70,7 @@ export function addLegacyRoutes(deps: {
   routes.route("POST", "/api/push_config", async (request) => {
     const body = await request.json(pushShape, { limit: PUSH_LIMIT });
     requireAdmin(byKey(body.adminKey), "write");
-    await push.pushLegacy(body);
+    await pushLegacy(body, push, pushDeps);
     return jsonResponse("{}");
   });
 }

@@ -58,7 +58,8 @@ export class Graph {
 
   async #evaluate(path: string): Promise<vm.Module> {
     const module = this.#module(path);
-    if (module.status === "unlinked") await module.link((specifier, from) => this.#resolve(specifier, this.#pathOf(from)));
+    if (module.status === "unlinked")
+      await module.link((specifier, from) => this.#resolve(specifier, this.#pathOf(from)));
     if (this.#hasTopLevelAwait()) throw new ModuleDefect("Top-level awaits in source files are unsupported");
     await module.evaluate();
     return module;
@@ -127,5 +128,5 @@ export class Graph {
 
 /** Inline queries get no more than this. */
 function convexServerExports(): Record<string, unknown> {
-  return { query: convexServer.queryGeneric };
+  return { query: convexServer.queryGeneric, internalQuery: convexServer.internalQueryGeneric };
 }

@@ -6,13 +6,11 @@ import { delimiter, dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import type { Package } from "../deploy/code.ts";
-import { newId } from "../ids.ts";
 import { ApiError, internalError, type LogLine } from "../types.ts";
 import { nodeChildScript } from "./node-child.ts";
 import type { Analysis, JobResult, ModuleExports } from "./protocol.ts";
 
 const ACCEPTED_MAJORS = [18, 20, 22, 24];
-const EXTERNAL_PACKAGES_TABLE = 537;
 
 export interface NodeExecutorOptions {
   /** Where the script and the modules are written. */
@@ -24,8 +22,18 @@ export interface NodeExecutorOptions {
   readonly onError?: (message: string) => void;
 }
 
-export interface NodeCall {
+export interface ExternalPackage {
+  readonly name: string;
+  readonly version: string;
+}
+
+export interface NodeCode {
   readonly code: Package;
+  /** Folder of its external packages, from `install`. */
+  readonly folder?: string | undefined;
+}
+
+export interface NodeCall extends NodeCode {
   readonly module: string;
   readonly name: string;
   /** JSON text of the argument list. */
@@ -63,9 +71,8 @@ export class NodeExecutor {
   readonly #options: NodeExecutorOptions;
   readonly #waiting = new Map<number, Waiting>();
   readonly #written = new Map<string, string>();
-  readonly #externals = new Map<string, string>();
+  readonly #externals = new Map<string, Promise<string>>();
   #directory: string | undefined;
-  #modulesIn: string | undefined;
   #child: ChildProcess | undefined;
   #ready: Promise<Duplex> | undefined;
   #last = 0;
@@ -75,11 +82,11 @@ export class NodeExecutor {
   }
 
   /** What the Node modules of a package export; throws 400 `InvalidModules` or 500 without a `node`. */
-  async analyze(code: Package, env: Readonly<Record<string, string>>): Promise<readonly ModuleExports[]> {
-    const modules = code.modules
+  async analyze(target: NodeCode, env: Readonly<Record<string, string>>): Promise<readonly ModuleExports[]> {
+    const modules = target.code.modules
       .filter((one) => one.environment === "node" && !one.path.startsWith("_deps/"))
       .map((one) => one.path);
-    const result = await this.#call(code, { do: "analyze", modules, env });
+    const result = await this.#call(target, { do: "analyze", modules, env });
     const analysis = (result.ok ? result.value : { failed: "", error: result.error }) as Analysis;
     if (!("failed" in analysis)) return analysis.modules;
     const { message, frames } = analysis.error as unknown as { message: string; frames: string };
@@ -92,28 +99,22 @@ export class NodeExecutor {
   }
 
   run(call: NodeCall): Promise<JobResult> {
-    const { code, module, name, args, env, token, identity, onLog } = call;
+    const { module, name, args, env, token, identity, onLog } = call;
     return this.#call(
-      code,
+      call,
       { do: "run", modules: [module], name, args, env, token, identity, origin: this.#options.origin() },
       onLog,
     );
   }
 
-  /** `npm install` of external packages (contract 5.2); a key, or null when there are none. */
-  async install(dependencies: readonly { readonly name: string; readonly version: string }[]): Promise<string | null> {
-    if (dependencies.length === 0) {
-      this.#modulesIn = undefined;
-      return null;
-    }
+  /** `npm install` of external packages, once for the same list (contract 5.2); the folder that has them. */
+  async install(dependencies: readonly ExternalPackage[]): Promise<string | undefined> {
+    if (dependencies.length === 0) return undefined;
     const wanted = JSON.stringify(dependencies);
-    const folder = join(this.#home(), `externals-${createHash("sha256").update(wanted).digest("hex").slice(0, 16)}`);
-    const known = this.#externals.get(wanted);
-    if (known === undefined) await this.#npmInstall(folder, dependencies);
-    const id = known ?? newId(EXTERNAL_PACKAGES_TABLE);
-    this.#externals.set(wanted, id);
-    this.#modulesIn = folder;
-    return id;
+    const known = this.#externals.get(wanted) ?? this.#npmInstall(wanted, dependencies);
+    this.#externals.set(wanted, known);
+    known.catch(() => this.#externals.delete(wanted));
+    return known;
   }
 
   /** With its child: a shutdown ends it, a kill does not. */
@@ -122,19 +123,16 @@ export class NodeExecutor {
     if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  async #npmInstall(
-    folder: string,
-    dependencies: readonly { readonly name: string; readonly version: string }[],
-  ): Promise<void> {
-    mkdirSync(folder, { recursive: true });
-    const manifest = {
-      name: "externals",
-      private: true,
-      dependencies: Object.fromEntries(dependencies.map((one) => [one.name, one.version])),
-    };
-    writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
+  async #npmInstall(wanted: string, dependencies: readonly ExternalPackage[]): Promise<string> {
     const npm = this.#find("npm");
     if (npm === undefined || this.#find("node") === undefined) throw this.#noNode();
+    const folder = join(this.#home(), `externals-${createHash("sha256").update(wanted).digest("hex").slice(0, 16)}`);
+    mkdirSync(folder, { recursive: true });
+    const versions = Object.fromEntries(dependencies.map((one) => [one.name, one.version]));
+    writeFileSync(
+      join(folder, "package.json"),
+      JSON.stringify({ name: "externals", private: true, dependencies: versions }),
+    );
     try {
       await promisify(execFile)(npm, ["install", "--no-audit", "--no-fund"], {
         cwd: folder,
@@ -145,11 +143,16 @@ export class NodeExecutor {
       const loading = "Loading the pushed modules encountered the following error:\nCommand failed: npm install\n";
       throw new ApiError(400, "InvalidExternalModules", loading + text);
     }
+    return folder;
   }
 
-  async #call(code: Package, fields: Record<string, unknown>, onLog?: (line: LogLine) => void): Promise<JobResult> {
+  async #call(
+    { code, folder }: NodeCode,
+    fields: Record<string, unknown>,
+    onLog?: (line: LogLine) => void,
+  ): Promise<JobResult> {
     const socket = await this.#start();
-    const directory = this.#write(code);
+    const directory = this.#write(code, folder ?? this.#home());
     this.#last += 1;
     const id = this.#last;
     return new Promise((resolve, reject) => {
@@ -175,8 +178,7 @@ export class NodeExecutor {
   }
 
   /** Writes the modules once; the folder's name marks our frames in stack traces. */
-  #write(code: Package): string {
-    const base = this.#modulesIn ?? this.#home();
+  #write(code: Package, base: string): string {
     const directory = join(base, `convex-package-${code.isolate.id}`);
     if (this.#written.has(directory)) return directory;
     for (const { path, source, sourceMap } of code.modules.filter((one) => one.environment === "node")) {

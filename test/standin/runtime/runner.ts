@@ -1,7 +1,13 @@
 /** Runs deployed functions: validators, threads, transactions, errors (contract 6.2). */
 import { randomBytes } from "node:crypto";
 import { makePackage, type Package, type Packages } from "../deploy/code.ts";
-import { analyzedModules, componentExists, type DeployedDefinition, definitionAt } from "../deploy/deployed.ts";
+import {
+  analyzedModules,
+  componentExists,
+  type DeployedDefinition,
+  definitionAt,
+  externalPackages,
+} from "../deploy/deployed.ts";
 import {
   type AnalyzedFunction,
   type AnalyzedModule,
@@ -20,7 +26,7 @@ import { mismatch, type Validator } from "../validators.ts";
 import { encode, fromJson } from "../values.ts";
 import { ActionSlots } from "./action-slots.ts";
 import type { Isolate, IsolatePool, JobHandlers } from "./isolate.ts";
-import type { NodeExecutor } from "./node-executor.ts";
+import type { ExternalPackage, NodeExecutor } from "./node-executor.ts";
 import type { Analysis, GraphRef, JobError, JobResult } from "./protocol.ts";
 import { identityText, type SyscallContext, type SyscallDeps, Syscalls } from "./syscalls.ts";
 
@@ -214,7 +220,12 @@ export class Runner implements FunctionRunner {
     const context = this.contextFor(call);
     const result =
       found.environment === "node"
-        ? await this.#nodeAction(call, code, graph, context, logLines)
+        ? await this.#nodeAction(
+            call,
+            { code, graph, externals: externalPackages(tx, found.deployed.externals) },
+            context,
+            logLines,
+          )
         : await this.#deps.pool.shared().run(
             {
               do: "function",
@@ -232,8 +243,7 @@ export class Runner implements FunctionRunner {
 
   async #nodeAction(
     call: FunctionCall,
-    code: Package,
-    graph: GraphRef,
+    { code, graph, externals }: { code: Package; graph: GraphRef; externals: readonly ExternalPackage[] },
     context: SyscallContext,
     logLines: LogLine[],
   ): Promise<JobResult> {
@@ -242,7 +252,9 @@ export class Runner implements FunctionRunner {
     const { onLog = () => {} } = this.#handlers(context, logLines);
     try {
       const { module, name } = call.path;
+      const folder = await this.#deps.node.install(externals);
       return await this.#deps.node.run({
+        folder,
         code,
         module,
         name,

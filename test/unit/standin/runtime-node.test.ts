@@ -105,7 +105,7 @@ describe("Node actions (contract 1.6, 5.2, 8.3)", () => {
 
 describe("analysis", () => {
   it("lists the actions in the order of the source", async () => {
-    const [module] = await node.analyze(code, {});
+    const [module] = await node.analyze({ code }, {});
     expect(module?.functions.map((fn) => [fn.name, fn.udfType])).toEqual([
       ["plain", "Action"],
       ["back", "Action"],
@@ -115,7 +115,7 @@ describe("analysis", () => {
 
   it("says which module throws", async () => {
     const broken = makePackage([{ path: "n.js", source: 'throw new Error("at import");', environment: "node" }]);
-    await expect(node.analyze(broken, {})).rejects.toMatchObject({
+    await expect(node.analyze({ code: broken }, {})).rejects.toMatchObject({
       status: 400,
       code: "InvalidModules",
       message: expect.stringMatching(
@@ -132,7 +132,7 @@ describe("analysis", () => {
       origin: () => origin,
       onError: (text) => void logged.push(text),
     });
-    await expect(without.analyze(code, {})).rejects.toMatchObject({ status: 500, code: "InternalServerError" });
+    await expect(without.analyze({ code }, {})).rejects.toMatchObject({ status: 500, code: "InternalServerError" });
     expect(logged).toEqual(["Failed to create inner local node executor: No such file or directory"]);
   });
 });
