@@ -59,6 +59,11 @@ describe("acting users", () => {
     expect(at((await backend.post("/api/query", who, key)).json, "value", "subject")).toBe("u");
   });
 
+  it("3.1 with a system key acting is 500", async () => {
+    const key = acting({ subject: "u", issuer: "https://i.example" }, backend.systemKey);
+    expect((await backend.post("/api/query", who, key)).status).toBe(500);
+  });
+
   it("3.1 on admin endpoints the acting part is ignored", async () => {
     const key = acting({ subject: "u", issuer: "https://i.example" });
     expect((await backend.get("/api/check_admin_key", key)).status).toBe(200);

@@ -1,9 +1,12 @@
+import { rmSync } from "node:fs";
 import { Agent, get } from "node:http";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Backend, ownsProcess } from "./support/backend.ts";
+import { moduleHash } from "./support/bundle.ts";
 import { at, listAt, send } from "./support/http.ts";
 import { discard, kill, type Launched, start, until } from "./support/process.ts";
-import { push } from "./support/push.ts";
+import { bundleSpec, evaluatePush, push, pushBundles, requestOf } from "./support/push.ts";
 import { exportDocument, latestExport } from "./support/snapshot.ts";
 import { SyncClient } from "./support/sync.ts";
 
@@ -167,6 +170,38 @@ describe.skipIf(!ownsProcess)("what survives a restart", () => {
         expect((await backend.get(`/api/export/zip/${at(exported, "start_ts")}`)).status).toBe(200);
         expect((await backend.site("/hello")).text).toBe("hello");
         expect(await backend.value("query", "messages:byAuthor", { author: "a" })).toHaveLength(1);
+      } finally {
+        await discard(again);
+      }
+    });
+  });
+
+  it("1.8 without its storage directory it looks ready, but every function is 500 until all modules are pushed", async () => {
+    await withApp(async (backend, launched) => {
+      const bundles = await bundleSpec({});
+      await pushBundles(backend, bundles);
+      await kill(launched);
+      rmSync(join(launched.dir, "storage"), { recursive: true });
+      const again = await start({ dir: launched.dir });
+      try {
+        backend.setTarget(again);
+        expect((await send(backend.url, "/version")).status).toBe(200);
+        expect((await backend.get("/api/v1/list_environment_variables")).status).toBe(200);
+        expect(await backend.call("query", "messages:list")).toMatchObject({
+          status: 500,
+          json: { code: "InternalServerError" },
+        });
+        expect((await backend.site("/hello")).status).toBe(500);
+        const request = requestOf(backend, bundles);
+        request.appDefinition.unchangedModuleHashes = request.appDefinition.changedModules.map((module) => ({
+          path: module.path,
+          environment: module.environment,
+          sha256: moduleHash(module),
+        }));
+        request.appDefinition.changedModules = [];
+        expect((await evaluatePush(backend, request)).status).toBe(500);
+        await pushBundles(backend, bundles);
+        expect((await backend.call("query", "messages:list")).status).toBe(200);
       } finally {
         await discard(again);
       }
