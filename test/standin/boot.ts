@@ -27,6 +27,8 @@ export interface Booted {
   version: number;
   /** directory that holds files/, modules/, ... */
   storageDir: string;
+  /** key prefix of a database on S3 */
+  s3Prefix: string | undefined;
   /** the run's own temporary directory */
   tmpDir: string;
   cloudOrigin: string;
@@ -86,11 +88,27 @@ function openInstance(flags: Flags, env: NodeJS.ProcessEnv, log: Log, dbFile: st
     const metadata: Metadata = database.fresh ? { version: METADATA_VERSION[flags.like] } : database.read();
     database.write(metadata);
     logTables(log, database.fresh);
-    const storageDir = openStorage(flags, env, log, { instanceName, dbFile, metadata, save: database.write });
+    const { storageDir, s3Prefix } = openStorage(flags, env, log, {
+      instanceName,
+      dbFile,
+      metadata,
+      save: database.write,
+    });
     const [cloudOrigin, siteOrigin] = checkOrigins(flags, log);
     const { fresh } = database;
     const { version } = metadata;
-    return { instanceName, instanceSecret, dbFile, fresh, version, storageDir, tmpDir, cloudOrigin, siteOrigin };
+    return {
+      instanceName,
+      instanceSecret,
+      dbFile,
+      fresh,
+      version,
+      storageDir,
+      s3Prefix,
+      tmpDir,
+      cloudOrigin,
+      siteOrigin,
+    };
   } finally {
     database.close();
   }
@@ -134,7 +152,12 @@ interface StorageContext {
 }
 
 /** Local or S3, as the database was begun (contract 1.4). The stand-in keeps "S3" objects in a folder. */
-function openStorage(flags: Flags, env: NodeJS.ProcessEnv, log: Log, context: StorageContext): string {
+function openStorage(
+  flags: Flags,
+  env: NodeJS.ProcessEnv,
+  log: Log,
+  context: StorageContext,
+): { storageDir: string; s3Prefix: string | undefined } {
   const { metadata, save } = context;
   const before = metadata.storageType;
   const given = flags.localStorage;
@@ -146,14 +169,14 @@ function openStorage(flags: Flags, env: NodeJS.ProcessEnv, log: Log, context: St
     const folder = resolve(`${context.dbFile}.s3`, s3Prefix);
     makeStorage(folder);
     log.write("INFO", "application", `S3 { s3_prefix: ${JSON.stringify(s3Prefix)} } storage is configured.`);
-    return folder;
+    return { storageDir: folder, s3Prefix };
   }
   if (before?.tag === "s3") throw mismatch(`S3 { s3_prefix: ${JSON.stringify(before.s3Prefix)} }`, localText(given));
   const absolute = resolve(given);
   makeStorage(absolute);
   save({ ...metadata, storageType: { tag: "local", dir: given } });
   logLocalStorage(log, absolute, given);
-  return absolute;
+  return { storageDir: absolute, s3Prefix: undefined };
 }
 
 function localText(dir: string): string {

@@ -1,6 +1,7 @@
 /** Where the process meets the backend: options from flags, and the words for what goes wrong. */
-import { Backend } from "./backend.ts";
+import { Backend, type BackendOptions } from "./backend.ts";
 import { readBackendKnobs } from "./backend-knobs.ts";
+import { LocalBlobs } from "./blobs.ts";
 import type { Booted } from "./boot.ts";
 import type { Flags } from "./flags.ts";
 import type { Log } from "./log.ts";
@@ -20,7 +21,7 @@ export async function openServed(flags: Flags, env: NodeJS.ProcessEnv, booted: B
     siteOrigin: booted.siteOrigin,
     dbFile: booted.dbFile,
     // "S3" is a folder too: boot.ts has chosen it
-    storage: { kind: "local", dir: booted.storageDir },
+    ...storageOf(booted),
     tmpDir: booted.tmpDir,
     redactLogs: flags.redactLogs,
     like: flags.like,
@@ -31,6 +32,11 @@ export async function openServed(flags: Flags, env: NodeJS.ProcessEnv, booted: B
   });
   await attachParts(backend);
   return backend;
+}
+
+function storageOf({ storageDir, s3Prefix }: Booted): Pick<BackendOptions, "storage" | "blobs"> {
+  if (s3Prefix === undefined) return { storage: { kind: "local", dir: storageDir } };
+  return { storage: { kind: "s3", prefix: s3Prefix }, blobs: new LocalBlobs(storageDir) };
 }
 
 /** `Could not start backend on 127.0.0.1:3210`, and why. */

@@ -41,6 +41,8 @@ export interface SnapshotDeps {
   readonly like: Like;
   readonly knobs: Pick<Knobs, "retryMs" | "importRowDelayMs" | "exportDelayMs">;
   readonly log: Log;
+  /** When expired exports go: days after their expiry, and how often that is looked at. */
+  readonly cleanup: { readonly expiredDays: number; readonly everyMs: number };
 }
 
 class Canceled extends Error {}
@@ -48,6 +50,7 @@ class Canceled extends Error {}
 export class Exports {
   readonly #deps: SnapshotDeps;
   #wake: (() => void) | undefined;
+  #cleaning: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(deps: SnapshotDeps) {
@@ -70,11 +73,24 @@ export class Exports {
   /** Starts the worker; an export that was running goes on. */
   start(): void {
     void this.#work();
+    this.#cleaning = setInterval(() => void this.#clean(), this.#deps.cleanup.everyMs).unref();
   }
 
   stop(): void {
     this.#stopped = true;
+    clearInterval(this.#cleaning);
     this.#wake?.();
+  }
+
+  /** Document and file of completed exports that expired long enough ago (contract 7.4). */
+  async #clean(): Promise<void> {
+    const { store, blobs, cleanup } = this.#deps;
+    const limit = BigInt(Date.now()) * 1_000_000n - BigInt(cleanup.expiredDays) * DAY_NS;
+    const old = store.read((tx) => tx.scan("", TABLE)).filter((document) => isExpired(document, limit));
+    for (const document of old) {
+      await store.write((tx) => tx.delete("", document._id));
+      await blobs.delete("exports", String(document["zip_object_key"]));
+    }
   }
 
   async #work(): Promise<void> {
@@ -248,6 +264,11 @@ export class Exports {
     };
     return promise.finally(() => clearTimeout(timer));
   }
+}
+
+function isExpired(document: Document, limit: bigint): boolean {
+  const expiration = document["expiration_ts"];
+  return document["state"] === "completed" && typeof expiration === "bigint" && expiration < limit;
 }
 
 function isOpen(document: Document): boolean {

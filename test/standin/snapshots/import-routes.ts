@@ -1,7 +1,4 @@
 /** The endpoints of imports (contract 7.3): uploads, confirmation, cancellation, everything in one call. */
-import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
-import { appendFile, writeFile } from "node:fs/promises";
 import { hasKey, requireAdmin } from "../identity.ts";
 import { decodeId } from "../ids.ts";
 import { array, object, oneOf, optional, string } from "../shapes.ts";
@@ -19,6 +16,7 @@ import {
 import { isFields } from "../values.ts";
 import { identifierProblem } from "./import-error.ts";
 import { IMPORTS, type Imports, stateOf } from "./imports.ts";
+import type { Uploads } from "./uploads.ts";
 
 interface Wanted {
   tableName: string | undefined;
@@ -44,6 +42,7 @@ const PART = object<{ uploadToken: string; partNumber: string }>("UploadPartArgs
   partNumber: string,
 });
 
+const MAX_U16 = 65_535;
 const MODE_NAMES = { append: "Append", replace: "Replace", replaceAll: "ReplaceAll", requireEmpty: "RequireEmpty" };
 const FORMAT_NAMES = { csv: "csv", jsonLines: "jsonl", jsonArray: "json_array", zip: "zip" };
 const NEEDS_TABLE = { csv: "CSV", jsonLines: "JSONL", jsonArray: "JSON" };
@@ -51,11 +50,13 @@ const NEEDS_TABLE = { csv: "CSV", jsonLines: "JSONL", jsonArray: "JSON" };
 export class ImportRoutes {
   readonly #store: Store;
   readonly #blobs: Blobs;
+  readonly #uploads: Uploads;
   readonly #imports: Imports;
 
-  constructor(deps: { store: Store; blobs: Blobs; imports: Imports }) {
+  constructor(deps: { store: Store; blobs: Blobs; uploads: Uploads; imports: Imports }) {
     this.#store = deps.store;
     this.#blobs = deps.blobs;
+    this.#uploads = deps.uploads;
     this.#imports = deps.imports;
   }
 
@@ -70,33 +71,24 @@ export class ImportRoutes {
 
   async #startUpload(request: ApiRequest): Promise<ApiResponse> {
     await request.requireAdmin("write");
-    const objectKey = randomUUID();
-    const filepath = this.#blobs.path("snapshot_imports", objectKey);
-    await writeFile(filepath, "");
-    return json({ uploadToken: JSON.stringify({ objectKey, filepath }) });
+    return json({ uploadToken: await this.#uploads.start() });
   }
 
-  /** On local storage part numbers do not matter: bytes are appended as they come. */
   async #uploadPart(request: ApiRequest): Promise<ApiResponse> {
     await request.requireAdmin("write");
     const { uploadToken, partNumber } = request.queryArgs(PART);
-    if (!/^\d+$/.test(partNumber)) {
-      throw new ApiError(
-        400,
-        "BadQueryArgs",
-        "Failed to deserialize query string: partNumber: invalid digit found in string",
-      );
+    const number = /^\d+$/.test(partNumber) ? Number(partNumber) : Number.NaN;
+    if (!(number <= MAX_U16)) {
+      const why = Number.isNaN(number) ? "invalid digit found in string" : "number too large to fit in target type";
+      throw new ApiError(400, "BadQueryArgs", `Failed to deserialize query string: partNumber: ${why}`);
     }
-    const bytes = await request.bytes(Number.POSITIVE_INFINITY);
-    await appendFile(this.#fileOf(uploadToken).path, bytes);
-    return json("");
+    return json(await this.#uploads.part(uploadToken, number, await request.bytes(Number.POSITIVE_INFINITY)));
   }
 
   async #finishUpload(request: ApiRequest): Promise<ApiResponse> {
-    const { import: wanted, uploadToken } = await request.adminJson(FINISH, "write");
+    const { import: wanted, uploadToken, partTokens } = await request.adminJson(FINISH, "write");
     checkTable(wanted);
-    const { key } = this.#fileOf(uploadToken);
-    return json({ importId: await this.#insert(wanted, key) });
+    return json({ importId: await this.#insert(wanted, await this.#uploads.finish(uploadToken, partTokens)) });
   }
 
   async #perform(request: ApiRequest): Promise<ApiResponse> {
@@ -148,7 +140,7 @@ export class ImportRoutes {
         checkpoints: null,
         component_path: componentPath || null,
         format: { format: FORMAT_NAMES[format], ...table },
-        fq_object_key: this.#blobs.path("snapshot_imports", blob),
+        fq_object_key: this.#uploads.shownKey(blob),
         member_id: 0n,
         mode: MODE_NAMES[mode ?? "requireEmpty"],
         requestor: { type: "snapshotImport" },
@@ -186,19 +178,6 @@ export class ImportRoutes {
     const stop = this.#store.onCommit(() => queueMicrotask(look));
     look();
     return promise.finally(stop);
-  }
-
-  /** @throws ApiError 500 for a token that was not handed out here */
-  #fileOf(token: string): { key: string; path: string } {
-    try {
-      const { objectKey } = JSON.parse(token) as { objectKey?: unknown };
-      const path = this.#blobs.path("snapshot_imports", String(objectKey));
-      if (typeof objectKey === "string" && /^[0-9a-f-]{36}$/.test(objectKey) && existsSync(path))
-        return { key: objectKey, path };
-    } catch {
-      // no JSON is as bad as another token
-    }
-    throw internalError();
   }
 }
 

@@ -114,4 +114,25 @@ describe("exports (contract 7.1)", () => {
     });
     await done;
   });
+
+  it("are deleted with their file when they expired long enough ago (contract 7.4)", async () => {
+    standin = await startStandin({
+      env: { MAX_EXPIRED_SNAPSHOT_AGE_DAYS: "0", SYSTEM_TABLE_CLEANUP_FREQUENCY_SECONDS: "0.02" },
+    });
+    const done = watch(isState("completed"));
+    await call("/api/export/request/zip");
+    await done;
+    const { _id = "", zip_object_key: key } = latest() ?? ({} as Partial<Document>);
+    const { store, blobs } = standin.backend;
+    const gone = new Promise<void>((resolve) => {
+      const stop = store.onCommit(() => {
+        if (store.read((tx) => tx.get("", _id)) !== null) return;
+        stop();
+        resolve();
+      });
+    });
+    await call(`/api/export/set_expiration/${_id}`, "POST", '{"expirationTsNs":1}');
+    await gone;
+    await expect.poll(() => blobs.has("exports", String(key))).toBe(false);
+  });
 });

@@ -193,3 +193,63 @@ describe("modes and states (contract 7.3)", () => {
     );
   });
 });
+
+describe("uploads on S3 (contract 7.4)", () => {
+  const MiB = 1024 * 1024;
+  let token: string;
+  const part = async (number: number, body: string): Promise<string> => {
+    const query = `partNumber=${number}&uploadToken=${encodeURIComponent(token)}`;
+    return (await (await call(`/api/import/upload_part?${query}`, body)).json()) as string;
+  };
+  const finish = async (partTokens: string[]): Promise<number> => {
+    const wanted = { format: "jsonLines", tableName: "t", mode: "replace" };
+    return (await call("/api/import/finish_upload", { import: wanted, uploadToken: token, partTokens })).status;
+  };
+
+  beforeEach(async () => {
+    await standin.stop();
+    standin = await startStandin({
+      storage: { kind: "s3", prefix: "lab-x/" },
+      env: { S3_STORAGE_SNAPSHOT_IMPORTS_BUCKET: "b" },
+    });
+    token = ((await (await call("/api/import/start_upload")).json()) as { uploadToken: string }).uploadToken;
+  });
+
+  it("puts the named parts together by their numbers, and only those", async () => {
+    const long = `{"n":1,"x":"${"x".repeat(5 * MiB)}"}`;
+    const [third, first] = [await part(3, '\n{"n":3}'), await part(1, `{"n":0}\n${long}`)];
+    await part(2, "never named");
+    expect(JSON.parse(third)).toEqual({
+      partNumber: 3,
+      etag: expect.any(String),
+      checksum: expect.any(String),
+      size: 8,
+    });
+    expect(await finish([third, first])).toBe(200);
+    const key = standin.backend.store.read((tx) => tx.scan("", "_snapshot_imports")[0]?.["fq_object_key"]);
+    expect(key).toMatch(/^b\/lab-x\/[0-9a-f-]{36}$/);
+  });
+
+  it("refuses tokens that do not fit and small parts before the last; the right ones still work", async () => {
+    const first = await part(1, '{"n":1}\n');
+    const second = await part(2, '{"n":2}');
+    for (const tokens of [
+      ["x"],
+      [first, first],
+      [first, second],
+      [first.replace(/"etag":"[^,]*"/, '"etag":"\\"0\\""')],
+    ]) {
+      expect(await finish(tokens)).toBe(500);
+    }
+    const changed = await part(1, '{"n":9}\n');
+    expect(await finish([first])).toBe(500);
+    expect(await finish([changed])).toBe(200);
+    expect(await finish([changed])).toBe(200);
+  });
+
+  it("knows part numbers from 1 to 9,999", async () => {
+    expect(await part(0, "x")).toMatchObject({ code: "InternalServerError" });
+    expect(await part(10_000, "x")).toMatchObject({ code: "Invalid part number" });
+    expect(await part(65_536, "x")).toMatchObject({ code: "BadQueryArgs" });
+  });
+});
