@@ -1,4 +1,5 @@
 import { error } from "@actions/core";
+import { flushForeign } from "./log.ts";
 
 /** Something wrong at a place in the user's repository. */
 export interface Annotation {
@@ -15,6 +16,7 @@ const MOST_ANNOTATIONS = 10;
 
 /** Shows the first ten as annotations (the runner drops the rest) and returns how many were left out. */
 export function annotateErrors(annotations: readonly Annotation[]): number {
+  flushForeign();
   for (const { file, line, column, title, message } of annotations.slice(0, MOST_ANNOTATIONS)) {
     error(message, {
       title,

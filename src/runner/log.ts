@@ -9,7 +9,25 @@ const MOST_ANNOTATIONS = 10;
 const counts = { notice: 0, warning: 0 };
 let grouped = false;
 
+// Lines that come one by one would each need a pair of markers: what comes within a moment is printed in one go.
+const TOGETHER_MS = 50;
+let waiting: string[] = [];
+let timer: NodeJS.Timeout | undefined;
+process.once("exit", flushForeign);
+
+/** Prints what `foreign` still holds back; everything that prints by another way calls it first, to keep the order. */
+export function flushForeign(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  if (waiting.length === 0) return;
+  // The runner obeys no `::command::` until the same random word comes again.
+  const word = randomUUID();
+  process.stdout.write(`::stop-commands::${word}\n${waiting.map(redactKnown).join("\n")}\n::${word}::\n`);
+  waiting = [];
+}
+
 function annotate(level: "notice" | "warning", message: string): void {
+  flushForeign();
   counts[level] += 1;
   if (counts[level] > MOST_ANNOTATIONS) info(`${level}: ${message}`);
   else if (level === "notice") notice(message);
@@ -18,30 +36,36 @@ function annotate(level: "notice" | "warning", message: string): void {
 
 /** The job's log. */
 export const jobLog: Log = {
-  debug,
-  info,
+  debug(message) {
+    flushForeign();
+    debug(message);
+  },
+  info(message) {
+    flushForeign();
+    info(message);
+  },
   notice: (message) => annotate("notice", message),
   warning: (message) => annotate("warning", message),
   async group(title, work) {
     // Groups do not nest: the inner one of two is a line of the outer one.
     if (grouped) {
-      info(title);
+      jobLog.info(title);
       return await work();
     }
     grouped = true;
+    flushForeign();
     startGroup(title);
     try {
       return await work();
     } finally {
+      flushForeign();
       endGroup();
       grouped = false;
     }
   },
   foreign(lines) {
-    if (lines.length === 0) return;
-    // The runner obeys no `::command::` until the same random word comes again.
-    const word = randomUUID();
-    process.stdout.write(`::stop-commands::${word}\n${lines.map(redactKnown).join("\n")}\n::${word}::\n`);
+    waiting.push(...lines);
+    timer ??= setTimeout(flushForeign, TOGETHER_MS);
   },
   mask,
 };

@@ -1,5 +1,6 @@
-import { debug, error, info, setFailed } from "@actions/core";
+import { debug, info, setFailed } from "@actions/core";
 import { ActionError, messageOf } from "./errors.ts";
+import { flushForeign } from "./log.ts";
 import { redactKnown } from "./mask.ts";
 
 /** Prints why, one line a cause, below the error itself. */
@@ -28,14 +29,10 @@ export async function runAction(main: () => Promise<void>): Promise<void> {
       failure instanceof ActionError
         ? failure.text
         : `[internal] ${messageOf(failure)} → This is a defect of the action: report it with the log of a run that has debug logging on.`;
+    flushForeign();
     setFailed(redactKnown(text));
     explain(failure);
   }
   // Nothing that is still open (a kept connection, a watched process) may hold the job up.
   process.stdout.write("", () => process.exit());
-}
-
-/** Shows an error without failing the step: teardown goes on. */
-export function reportError(text: string): void {
-  error(redactKnown(text));
 }
