@@ -118,7 +118,7 @@ export interface ReadTransaction {
   ): Document[];
   /** The same snapshot with reads of its own. */
   fork(): ReadTransaction;
-  /** Ends it; needed by nothing but memory, and by the `read` helper done itself. */
+  /** Ends it; `Store.read` does it by itself; nothing but memory depends on it. */
   close(): void;
 }
 
