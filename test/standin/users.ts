@@ -6,8 +6,8 @@
 import { compactVerify, importJWK, type JWK } from "jose";
 import type { Backend } from "./backend.ts";
 import { providers } from "./deploy/deployed.ts";
-import { ApiError, type Fields, type UserIdentity } from "./types.ts";
-import { fromJson } from "./values.ts";
+import { ApiError, type UserIdentity } from "./types.ts";
+import { identityOf } from "./user-identity.ts";
 
 export type Provider =
   | { readonly domain: string; readonly applicationID: string }
@@ -251,57 +251,4 @@ async function isSignedBy(text: string, key: JWK, algorithm: string): Promise<bo
   } catch {
     return false;
   }
-}
-
-// ---------------------------------------------------------------- identity
-
-/** OIDC's names and Convex's. */
-const KNOWN: Record<string, string> = {
-  name: "name",
-  given_name: "givenName",
-  family_name: "familyName",
-  nickname: "nickname",
-  preferred_username: "preferredUsername",
-  profile: "profileUrl",
-  picture: "pictureUrl",
-  website: "websiteUrl",
-  email: "email",
-  email_verified: "emailVerified",
-  gender: "gender",
-  birthdate: "birthday",
-  zoneinfo: "timezone",
-  locale: "language",
-  phone_number: "phoneNumber",
-  phone_number_verified: "phoneNumberVerified",
-  address: "address",
-  updated_at: "updatedAt",
-};
-
-const TECHNICAL = "iss sub aud exp iat nbf jti auth_time nonce acr amr azp at_hash c_hash".split(" ");
-
-function identityOf(claims: Claims, issuer: string, subject: string, flat: boolean): UserIdentity {
-  const fields: Fields = {};
-  for (const [name, claim] of Object.entries(claims)) {
-    if (TECHNICAL.includes(name)) continue;
-    if (name === "address" && typeof claim === "object" && claim !== null && "formatted" in claim) {
-      fields["address"] = fromJson(claim.formatted);
-    } else if (name === "updated_at" && (typeof claim === "string" || typeof claim === "number")) {
-      fields["updatedAt"] = timeText(claim);
-    } else if (flat) flatten(name, claim, fields);
-    else fields[KNOWN[name] ?? name] = fromJson(claim);
-  }
-  return { ...fields, tokenIdentifier: `${issuer}|${subject}`, issuer, subject };
-}
-
-/** RFC 3339 as the backend writes it; numbers are seconds. */
-function timeText(time: string | number): string {
-  const date = new Date(typeof time === "number" ? time * 1000 : time);
-  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString().replace(/(\.000)?Z$/, "+00:00");
-}
-
-/** Custom JWTs show nested claims as `custom.a`. */
-function flatten(name: string, claim: unknown, into: Fields): void {
-  if (typeof claim === "object" && claim !== null && !Array.isArray(claim)) {
-    for (const [key, item] of Object.entries(claim)) flatten(`${name}.${key}`, item, into);
-  } else into[KNOWN[name] ?? name] = fromJson(claim);
 }

@@ -14,8 +14,9 @@ import {
   type Value,
 } from "../types.ts";
 import { isFields } from "../values.ts";
+import { IMPORTS, stateOf } from "./import-documents.ts";
 import { identifierProblem } from "./import-error.ts";
-import { IMPORTS, type Imports, stateOf } from "./imports.ts";
+import type { Imports } from "./imports.ts";
 import type { Uploads } from "./uploads.ts";
 
 interface Wanted {

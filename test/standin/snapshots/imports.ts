@@ -1,5 +1,4 @@
 /** Snapshot imports (contract 7.3): the one worker that reads and carries them out, one after another. */
-
 import type { Knobs } from "../knobs.ts";
 import type { Log } from "../log.ts";
 import {
@@ -8,20 +7,25 @@ import {
   type Fields,
   FunctionError,
   type Like,
-  type ReadTransaction,
   type Store,
   type SystemQuery,
-  type Value,
   type WriteTransaction,
 } from "../types.ts";
-import { display, isFields } from "../values.ts";
+import { display } from "../values.ts";
+import {
+  change,
+  IMPORTS,
+  type ImportRequest,
+  nextImport,
+  reported,
+  requestOf,
+  stateOf,
+  view,
+} from "./import-documents.ts";
 import { ImportCanceled, ImportError } from "./import-error.ts";
 import { ImportRun, type Report } from "./import-run.ts";
-import { checkpoints, confirmation, type ImportMode, makePlan } from "./plan.ts";
-import { type ImportFormat, type ImportSource, readSource } from "./source.ts";
-import { keyOf } from "./table-numbers.ts";
-
-export const IMPORTS = "_snapshot_imports";
+import { checkpoints, confirmation, makePlan } from "./plan.ts";
+import { type ImportSource, readSource } from "./source.ts";
 
 const LISTED = 20;
 const RETRIES = 5;
@@ -38,23 +42,6 @@ export interface ImportsDeps {
   readonly knobs: Pick<Knobs, "retryMs" | "importRowDelayMs">;
   readonly log: Log;
 }
-
-/** What was asked for, as the document holds it. */
-interface Request {
-  readonly mode: ImportMode;
-  readonly format: ImportFormat;
-  readonly table: string | undefined;
-  readonly component: string;
-  readonly blob: string;
-}
-
-const MODES: Record<string, ImportMode> = {
-  RequireEmpty: "requireEmpty",
-  Append: "append",
-  Replace: "replace",
-  ReplaceAll: "replaceAll",
-};
-const FORMATS: Record<string, ImportFormat> = { zip: "zip", csv: "csv", jsonl: "jsonLines", json_array: "jsonArray" };
 
 export class Imports {
   readonly #deps: ImportsDeps;
@@ -129,14 +116,14 @@ export class Imports {
     } else await this.#carryOut(document._id, request, source);
   }
 
-  async #read({ blob, format, table, component }: Request): Promise<ImportSource> {
+  async #read({ blob, format, table, component }: ImportRequest): Promise<ImportSource> {
     const bytes = await this.#deps.blobs.get("snapshot_imports", blob);
     if (bytes === undefined) throw new Error(`the upload ${blob} is gone`);
     return readSource(bytes, format, table, component, this.#deps.like === "first");
   }
 
   /** System failures are tried again; the worker does nothing else meanwhile. */
-  async #carryOut(id: string, request: Request, source: ImportSource): Promise<void> {
+  async #carryOut(id: string, request: ImportRequest, source: ImportSource): Promise<void> {
     for (let failures = 0; ; failures++) {
       try {
         return await this.#run(id, request, source);
@@ -149,7 +136,7 @@ export class Imports {
     }
   }
 
-  async #run(id: string, request: Request, source: ImportSource): Promise<void> {
+  async #run(id: string, request: ImportRequest, source: ImportSource): Promise<void> {
     const { store, blobs, like, knobs } = this.#deps;
     const { mode } = request;
     const plan = store.read((tx) => makePlan(tx, source, mode === "requireEmpty" ? "append" : mode));
@@ -200,73 +187,4 @@ export class Imports {
       this.#shorten = undefined;
     });
   }
-}
-
-// ---------------------------------------------------------------- documents
-
-/** The document without what is the stand-in's own. */
-function view({ blob: _, ...document }: Document): Fields {
-  return document;
-}
-
-export function stateOf(document: Document): string {
-  const state = document["state"];
-  return isFields(state) ? String(state["state"]) : "";
-}
-
-function nextImport(tx: ReadTransaction): Document | undefined {
-  return tx.scan("", IMPORTS).find((document) => ["uploaded", "in_progress"].includes(stateOf(document)));
-}
-
-function requestOf(document: Document): Request {
-  const format = document["format"];
-  const { format: name, table } = isFields(format) ? format : {};
-  const component = document["component_path"];
-  return {
-    mode: MODES[String(document["mode"])] ?? "requireEmpty",
-    format: FORMATS[String(name)] ?? "zip",
-    table: typeof table === "string" ? table : undefined,
-    component: typeof component === "string" ? component : "",
-    blob: String(document["blob"]),
-  };
-}
-
-/** @throws ImportCanceled when the import has ended meanwhile */
-function change(tx: WriteTransaction, id: string, update: (fields: Fields) => Fields): void {
-  const document = tx.get("", id);
-  if (document === null || !["uploaded", "in_progress"].includes(stateOf(document))) throw new ImportCanceled();
-  const { _id, _creationTime, ...fields } = document;
-  tx.replace("", id, update(fields));
-}
-
-function reported(fields: Fields, { progress, checkpoint, table = [] }: Report): Fields {
-  const state = isFields(fields["state"]) ? fields["state"] : {};
-  const before = Array.isArray(state["checkpoint_messages"]) ? state["checkpoint_messages"] : [];
-  const messages: Value[] = checkpoint === undefined ? before : [...before, checkpoint];
-  const shown = progress ?? state["progress_message"] ?? "Importing";
-  return {
-    state: { checkpoint_messages: messages, progress_message: shown, state: "in_progress" },
-    checkpoints: tableReports(fields["checkpoints"] ?? null, table),
-  };
-}
-
-function tableReports(list: Value, reports: NonNullable<Report["table"]>): Value {
-  if (!Array.isArray(list)) return list;
-  return list.map((entry) => {
-    if (!isFields(entry)) return entry;
-    const component = entry["component_path"];
-    const key = keyOf(typeof component === "string" ? component : "", String(entry["display_table_name"]));
-    const report = reports.find((each) => each.key === key);
-    if (report === undefined) return entry;
-    return {
-      ...entry,
-      ...(report.written === undefined ? {} : { num_rows_written: BigInt(report.written) }),
-      ...(report.tablet === undefined ? {} : { tablet_id: tabletText(report.tablet) }),
-    };
-  });
-}
-
-/** 22 characters, as tablet ids are shown. */
-function tabletText(uuid: string): string {
-  return Buffer.from(uuid.replaceAll("-", ""), "hex").toString("base64url");
 }
