@@ -16,6 +16,7 @@
  * | STANDIN_RETRY_MS | wait between the tries of an import that meets a system failure (else up to 60 s) |
  * | STANDIN_IMPORT_ROW_DELAY_MS | slows an import down: wait after every 1,000 rows |
  * | STANDIN_EXPORT_DELAY_MS | slows an export down: wait before every table |
+ * | STANDIN_CANCEL_CONFLICTS | so many cancellations of exports are answered 503, as when they race with the worker |
  * | STANDIN_POSTGRES_DIR | folder of the data of "Postgres" instances (else below the system's temporary folder) |
  */
 export interface Knobs {
@@ -31,6 +32,7 @@ export interface Knobs {
   retryMs: number | undefined;
   importRowDelayMs: number;
   exportDelayMs: number;
+  cancelConflicts: number;
 }
 
 export function readKnobs(env: NodeJS.ProcessEnv): Knobs {
@@ -51,5 +53,6 @@ export function readKnobs(env: NodeJS.ProcessEnv): Knobs {
     retryMs: number("RETRY_MS"),
     importRowDelayMs: number("IMPORT_ROW_DELAY_MS") ?? 0,
     exportDelayMs: number("EXPORT_DELAY_MS") ?? 0,
+    cancelConflicts: number("CANCEL_CONFLICTS") ?? 0,
   };
 }

@@ -39,7 +39,7 @@ export interface SnapshotDeps {
   readonly blobs: Blobs;
   readonly instanceName: string;
   readonly like: Like;
-  readonly knobs: Pick<Knobs, "retryMs" | "importRowDelayMs" | "exportDelayMs">;
+  readonly knobs: Pick<Knobs, "retryMs" | "exportDelayMs" | "cancelConflicts">;
   readonly log: Log;
   /** When expired exports go: days after their expiry, and how often that is looked at. */
   readonly cleanup: { readonly expiredDays: number; readonly everyMs: number };
@@ -52,6 +52,7 @@ export class Exports {
   #wake: (() => void) | undefined;
   #cleaning: NodeJS.Timeout | undefined;
   #stopped = false;
+  #conflicts = 0;
 
   constructor(deps: SnapshotDeps) {
     this.#deps = deps;
@@ -223,6 +224,7 @@ export class Exports {
     if (!hasKey(await request.identity())) {
       throw new ApiError(403, "CancelExportForbidden", "Must have system or admin identity to cancel cloud export");
     }
+    if (this.#conflicts++ < this.#deps.knobs.cancelConflicts) throw conflict();
     await this.#deps.store.write((tx) => {
       const document = tx.get("", request.params["id"] ?? "");
       if (document === null || !isOpen(document)) throw internalError();
@@ -264,6 +266,14 @@ export class Exports {
     };
     return promise.finally(() => clearTimeout(timer));
   }
+}
+
+/** What a cancellation that races with the worker is answered; the export goes on. */
+function conflict(): ApiError {
+  const advice =
+    "Consider reducing the amount of data read by using indexed queries with selective index range expressions (https://docs.convex.dev/database/indexes/).";
+  const what = "Data read or written in this mutation changed while it was being run.";
+  return new ApiError(503, "OptimisticConcurrencyControlFailure", `${what} ${advice}`);
 }
 
 function isExpired(document: Document, limit: bigint): boolean {

@@ -18,7 +18,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 // the bundle's first line asks for `node`
 const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, HOME: "/nonexistent", NO_COLOR: "1" };
 
-describe("the bundled stand-in", () => {
+describe("the bundled stand-in", { timeout: 60_000 }, () => {
   it("is one executable file that runs alone, the same each time", async () => {
     const file = await buildStandin(join(directory, "a", "b"));
     expect(file).toBe(join(directory, "a", "b", "convex-local-backend"));

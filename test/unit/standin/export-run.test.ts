@@ -80,10 +80,13 @@ describe("exports (contract 7.1)", () => {
   });
 
   it("can be canceled, and the next one runs", async () => {
-    standin = await startStandin({ env: { STANDIN_EXPORT_DELAY_MS: "50", STANDIN_RETRY_MS: "5" } });
+    standin = await startStandin({
+      env: { STANDIN_EXPORT_DELAY_MS: "50", STANDIN_RETRY_MS: "5", STANDIN_CANCEL_CONFLICTS: "1" },
+    });
     const running = watch(isState("in_progress"));
     await call("/api/export/request/zip");
     await running;
+    expect((await call(`/api/export/cancel/${latest()?._id}`)).status).toBe(503);
     expect((await call(`/api/export/cancel/${latest()?._id}`)).status).toBe(200);
     const canceled = latest();
     expect(canceled).toMatchObject({ state: "canceled" });

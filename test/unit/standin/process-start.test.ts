@@ -68,7 +68,7 @@ function printed({ child, output, errors, exited }: Run, text: string): Promise<
 
 const READY = "Migration complete";
 
-describe("what a test can make a start do (knobs.ts)", () => {
+describe("what a test can make a start do (knobs.ts)", { timeout: 60_000 }, () => {
   it("says in its log that it is a test double", async () => {
     const run = await start();
     await printed(run, READY);
@@ -136,7 +136,7 @@ describe("what a test can make a start do (knobs.ts)", () => {
   });
 });
 
-describe("a disk that is full (contract 1.6)", () => {
+describe("a disk that is full (contract 1.6)", { timeout: 60_000 }, () => {
   it("answers 500, ends with 0, and starts again with everything that was acknowledged", async () => {
     const env = { STANDIN_MAX_PAGES: "60" };
     const run = await start(env);
@@ -164,7 +164,7 @@ describe("a disk that is full (contract 1.6)", () => {
   });
 });
 
-describe("signals (contract 1.6)", () => {
+describe("signals (contract 1.6)", { timeout: 60_000 }, () => {
   it("STANDIN_ABORT_AT_SIGINT aborts after everything was shut down", async () => {
     const run = await start({ STANDIN_ABORT_AT_SIGINT: "1" });
     await printed(run, READY);
