@@ -1,129 +1,31 @@
 /**
- * Schemas and indexes of each component over time: one active schema, at most one pending one (the model at the end of
- * contract 5.2). Kept in documents, so that a push survives a restart.
+ * What becomes of a schema: one is active, at most one pending (the model at the end of contract 5.2). Prepared by
+ * start_push, waited for, made active by finish_push.
  */
 import { randomBytes } from "node:crypto";
+import { ApiError, internalError, type ReadTransaction, type WriteTransaction } from "../types.ts";
+import { firstMisfit } from "./document-checks.ts";
+import { diffIndexes, type Index, type IndexDiff, indexesOf, NO_INDEX_DIFF, type Schema, sameIndex } from "./schema.ts";
 import {
-  ApiError,
-  type Document,
-  type Fields,
-  internalError,
-  type ReadTransaction,
-  type TableInfo,
-  type WriteTransaction,
-} from "../types.ts";
-import { documentMismatch, type TableNumber } from "../validators.ts";
-import {
-  diffIndexes,
-  type Index,
-  type IndexDiff,
-  indexesOf,
-  NO_INDEX_DIFF,
-  type Schema,
-  sameIndex,
-  type TableSchema,
-} from "./schema.ts";
+  activeSchema,
+  byState,
+  INDEXES,
+  parseSchema,
+  SCHEMAS,
+  type StoredSchema,
+  schemaText,
+  setState,
+  stored,
+  storedIndexes,
+} from "./schema-documents.ts";
 
-const SCHEMAS = "_schemas";
-const INDEXES = "_index";
+// What imports need of schemas.
+export { activeTables, checkDocument, misfit, schemaReferences } from "./document-checks.ts";
+export { activeSchema, activeSchemaText, isBackfilling } from "./schema-documents.ts";
+
 /** A backfill takes some time even for few documents: without a wait, finish_push meets it (contract 5.2). */
 const BACKFILL_MS = 15;
 const BACKFILL_MS_PER_DOCUMENT = 0.02;
-
-type State = "active" | "pending" | "validated" | "failed" | "overwritten";
-
-interface StoredSchema {
-  readonly doc: Document;
-  readonly id: string;
-  readonly state: State;
-  readonly text: string;
-  /** Of a failed one. */
-  readonly error: string;
-  readonly tableName: string | null;
-  /** When validation and backfill are done, ms since 1970. */
-  readonly readyAt: number;
-}
-
-/** Parsed schemas by text; there are few. */
-const parsedSchemas = new Map<string, Schema>();
-
-export function schemaText(schema: Schema): string {
-  return JSON.stringify(schema);
-}
-
-function parseSchema(text: string): Schema {
-  const known = parsedSchemas.get(text);
-  if (known !== undefined) return known;
-  const schema = JSON.parse(text) as Schema;
-  if (parsedSchemas.size > 50) parsedSchemas.clear();
-  parsedSchemas.set(text, schema);
-  return schema;
-}
-
-function stored(tx: ReadTransaction, component: string): StoredSchema[] {
-  return tx.scan(component, SCHEMAS).map((doc) => ({
-    doc,
-    id: String(doc["schemaId"]),
-    state: String(doc["state"]) as State,
-    text: String(doc["text"]),
-    error: String(doc["error"] ?? ""),
-    tableName: typeof doc["tableName"] === "string" ? doc["tableName"] : null,
-    readyAt: Number(doc["readyAt"]),
-  }));
-}
-
-function setState(tx: WriteTransaction, component: string, schema: StoredSchema, changes: Fields): void {
-  const { _id, _creationTime, ...fields } = schema.doc;
-  tx.replace(component, _id, { ...fields, ...changes });
-}
-
-function byState(tx: ReadTransaction, component: string, ...states: State[]): StoredSchema | undefined {
-  return stored(tx, component).find((one) => states.includes(one.state));
-}
-
-export function activeSchema(tx: ReadTransaction, component: string): Schema | null {
-  const active = byState(tx, component, "active");
-  return active === undefined ? null : parseSchema(active.text);
-}
-
-/** The text that `schemaDiff` shows. */
-export function activeSchemaText(tx: ReadTransaction, component: string): string | null {
-  return byState(tx, component, "active")?.text ?? null;
-}
-
-// ---------------------------------------------------------------- indexes
-
-interface StoredIndex {
-  readonly doc: Document;
-  readonly index: Index;
-  /** Finished by a push and not staged: queries may use it. */
-  readonly live: boolean;
-  readonly readyAt: number;
-}
-
-function storedIndexes(tx: ReadTransaction, component: string): StoredIndex[] {
-  return tx.scan(component, INDEXES).map((doc) => ({
-    doc,
-    index: JSON.parse(String(doc["index"])) as Index,
-    live: doc["live"] === true,
-    readyAt: Number(doc["readyAt"]),
-  }));
-}
-
-/** The live index of that name (`messages.by_author`). */
-export function liveIndex(tx: ReadTransaction, component: string, name: string): Index | undefined {
-  return storedIndexes(tx, component).find((one) => one.live && one.index.name === name)?.index;
-}
-
-/** Any state: to tell a missing index from one that may not be used yet. */
-export function indexExists(tx: ReadTransaction, component: string, name: string): boolean {
-  return storedIndexes(tx, component).some((one) => one.index.name === name);
-}
-
-/** Indexes of a table are being built (contract 5.2: an import into it is then refused). */
-export function isBackfilling(tx: ReadTransaction, component: string, table: string): boolean {
-  return storedIndexes(tx, component).some((one) => one.index.name.startsWith(`${table}.`) && one.readyAt > Date.now());
-}
 
 // ---------------------------------------------------------------- start_push
 
@@ -277,51 +179,6 @@ export function schemaStatus(tx: WriteTransaction, component: string, id: string
   return { state: "failed", ...failure };
 }
 
-function firstMisfit(
-  tx: ReadTransaction,
-  component: string,
-  schema: Schema,
-): { error: string; tableName: string } | undefined {
-  const tables = numbersIn(tx, component);
-  for (const table of schema.tables) {
-    const validator = table.documentType;
-    if (validator === null) continue;
-    const name = table.tableName;
-    for (const document of tx.scan(component, name)) {
-      const problem = documentMismatch(validator, document, tables);
-      if (problem !== undefined) {
-        return {
-          error: `Document with ID "${document._id}" in table "${name}" does not match the schema: ${problem}`,
-          tableName: name,
-        };
-      }
-    }
-    // Documents of an import that nobody sees yet count as new ones.
-    for (const hidden of hiddenTables(tx, component, name)) {
-      const problem = tx
-        .scanTablet(hidden.tablet)
-        .map((doc) => documentMismatch(validator, doc, tables))
-        .find((text) => text !== undefined);
-      if (problem !== undefined) return { error: newDocument(name, problem), tableName: name };
-    }
-  }
-  return undefined;
-}
-
-function hiddenTables(tx: ReadTransaction, component: string, name: string): TableInfo[] {
-  return tx
-    .allTables()
-    .filter((table) => table.state === "hidden" && table.component === component && table.name === name);
-}
-
-function newDocument(table: string, problem: string): string {
-  return `New document in table "${table}" does not match the schema: ${problem}`;
-}
-
-function numbersIn(tx: ReadTransaction, component: string): TableNumber {
-  return (name) => tx.table(component, name)?.number;
-}
-
 // ---------------------------------------------------------------- finish_push
 
 /** Throws what finish_push says about a schema that cannot become active (contract 5.2). */
@@ -376,66 +233,4 @@ function makeLive(tx: WriteTransaction, component: string, wanted: readonly Inde
     disabled_indexes: kept.filter(({ index, before }) => before?.live === true && index.staged).map(unstaged),
     enabled_indexes: NO_INDEX_DIFF.enabled_indexes,
   };
-}
-
-// ---------------------------------------------------------------- writes
-
-/** The active schema's tables, for an import: they are emptied and not dropped (contract 7.3). */
-export function activeTables(tx: ReadTransaction, component: string): string[] {
-  return (activeSchema(tx, component)?.tables ?? []).map((table) => table.tableName);
-}
-
-function tableSchema(schema: Schema | null, name: string): TableSchema | undefined {
-  return schema?.tables.find((table) => table.tableName === name);
-}
-
-/** Text without prefix when a document does not fit the active schema. */
-export function misfit(tx: ReadTransaction, component: string, table: string, document: Fields): string | undefined {
-  const schema = activeSchema(tx, component);
-  if (schema?.schemaValidation !== true) return undefined;
-  const validator = tableSchema(schema, table)?.documentType;
-  return validator ? documentMismatch(validator, document, numbersIn(tx, component)) : undefined;
-}
-
-/** For `Store.checkDocument`: refuses by the active schema, and fails a pending one that the document does not fit. */
-export function checkDocument(tx: WriteTransaction, table: TableInfo, document: Fields): void {
-  if (table.name.startsWith("_")) return;
-  const problem = misfit(tx, table.component, table.name, document);
-  if (problem !== undefined) {
-    throw new Error(
-      `Failed to insert or update a document in table "${table.name}" because it does not match the schema: ${problem}`,
-    );
-  }
-  const pending = byState(tx, table.component, "pending", "validated");
-  if (pending === undefined) return;
-  const schema = parseSchema(pending.text);
-  const validator = schema.schemaValidation ? tableSchema(schema, table.name)?.documentType : null;
-  const failure = validator ? documentMismatch(validator, document, numbersIn(tx, table.component)) : undefined;
-  if (failure === undefined) return;
-  setState(tx, table.component, pending, {
-    state: "failed",
-    error: newDocument(table.name, failure),
-    tableName: table.name,
-  });
-}
-
-/** Fields of the active schema that refer to other tables: `v.id("target")` anywhere in a document. */
-export function schemaReferences(
-  tx: ReadTransaction,
-  component: string,
-): { table: string; field: string; target: string }[] {
-  const found: { table: string; field: string; target: string }[] = [];
-  const visit = (table: string, path: string, validator: unknown): void => {
-    if (typeof validator !== "object" || validator === null) return;
-    const { type, tableName, value } = validator as { type?: string; tableName?: string; value?: unknown };
-    if (type === "id" && tableName !== undefined) found.push({ table, field: path, target: tableName });
-    if (type === "array") visit(table, path, value);
-    if (type === "union") for (const one of value as unknown[]) visit(table, path, one);
-    if (type !== "object") return;
-    for (const [name, field] of Object.entries(value as Record<string, { fieldType: unknown }>)) {
-      visit(table, path === "" ? name : `${path}.${name}`, field.fieldType);
-    }
-  };
-  for (const table of activeSchema(tx, component)?.tables ?? []) visit(table.tableName, "", table.documentType);
-  return found;
 }

@@ -1,7 +1,7 @@
 /** Database queries as the `convex` library serialises them: source, filters, limits, pages. */
 
 import type { Index } from "../deploy/schema.ts";
-import { indexExists, liveIndex } from "../deploy/schema-state.ts";
+import { indexExists, liveIndex } from "../deploy/schema-documents.ts";
 import type { Document, ReadTransaction, Value } from "../types.ts";
 import { compare, encode, equal, fromJson, isFields } from "../values.ts";
 

@@ -19,6 +19,7 @@ import { encode, fromJson, isFields } from "../values.ts";
 import { CallError, type Isolate } from "./isolate.ts";
 import { pageOf, runQuery, type SerializedQuery } from "./query.ts";
 import { type Address, handleOf, resolveAddress } from "./references.ts";
+import { type VectorQuery, vectorSearch } from "./vector-search.ts";
 
 export interface SyscallDeps {
   readonly store: Store;
@@ -368,25 +369,4 @@ function merged(before: Document, changes: Args): Fields {
 function metadata(document: Document): Fields {
   const { _id, _creationTime, sha256, size, contentType } = document;
   return { storageId: _id, sha256: sha256 ?? null, size: size ?? null, contentType: contentType ?? null };
-}
-
-interface VectorQuery {
-  readonly indexName: string;
-  readonly limit?: number;
-  readonly vector: readonly number[];
-}
-
-/** Cosine similarity over all documents; filters are not looked at. */
-function vectorSearch(tx: ReadTransaction, component: string, query: VectorQuery): string {
-  const [table = ""] = query.indexName.split(".");
-  const norm = (vector: readonly number[]) => Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0)) || 1;
-  const scored = tx.scan(component, table).flatMap((document) => {
-    const vector = Object.values(document).find(
-      (value) => Array.isArray(value) && value.length === query.vector.length,
-    ) as number[] | undefined;
-    if (vector === undefined) return [];
-    const dot = vector.reduce((sum, x, i) => sum + x * (query.vector[i] ?? 0), 0);
-    return [{ _id: document._id, _score: dot / (norm(vector) * norm(query.vector)) }];
-  });
-  return JSON.stringify({ results: scored.sort((a, b) => b._score - a._score).slice(0, query.limit ?? 10) });
 }
