@@ -1,5 +1,6 @@
 /** What an app can get wrong, and what of it reaches the user: code, annotation, hint. */
 import { describe, expect } from "vitest";
+import { makeProject } from "./harness/act.ts";
 import { expectFailure, runtimes, start, test } from "./support.ts";
 
 const binary = (vars: Record<string, string> = {}): Record<string, string> => ({
@@ -17,11 +18,11 @@ describe("a deploy", () => {
     const run = await start(binary({ TYPECHECK: "enable" }), { files });
     const errors = run.annotations.filter(({ level }) => level === "error");
     expect(errors, run.log).toContainEqual(expect.objectContaining({ file: "convex/broken.ts", line: "2" }));
-    await expectFailure(run, "type-errors", before);
+    await expectFailure(run, "typecheck-failed", before);
   });
 
   test("with a module that throws when it is loaded is annotated at its file", async ({ before }) => {
-    const files = { "convex/broken.ts": 'throw new Error("too early");\n' };
+    const files = { "convex/broken.ts": 'export const early = true;\nthrow new Error("too early");\n' };
     const run = await start(binary(), { files });
     expect(run.annotations, run.log).toContainEqual(expect.objectContaining({ file: "convex/broken.ts" }));
     await expectFailure(run, "modules-invalid", before);
@@ -42,8 +43,7 @@ describe("a deploy", () => {
         "export default { providers: [{ domain: process.env.AUTH_DOMAIN, applicationID: process.env.AUTH_APP }] };\n",
     };
     const run = await start(binary(), { files });
-    const [error] = run.annotations.filter(({ level }) => level === "error");
-    expect(error?.message, run.log).toMatch(/AUTH_DOMAIN.*AUTH_APP|AUTH_APP.*AUTH_DOMAIN/s);
+    expect(run.error, run.log).toMatch(/AUTH_DOMAIN.*AUTH_APP|AUTH_APP.*AUTH_DOMAIN/s);
     expect(run.results("convex", "Post")).toEqual(["success"]);
     await expectFailure(run, "auth-variable-missing", before);
   });
@@ -55,7 +55,8 @@ describe("a deploy", () => {
   });
 
   test("of a folder without functions says what is looked for", async ({ before }) => {
-    const run = await start(binary({ WORKING_DIRECTORY: "test" }));
+    // A folder without any project in it.
+    const run = await start(binary(), { project: await makeProject("test/e2e/workflows") });
     await expectFailure(run, "no-convex-folder", before);
   });
 
@@ -69,8 +70,7 @@ describe("seeding", () => {
   test("data that the schema refuses names the table and hides the documents", async ({ before }) => {
     const files = { "seed/rooms.jsonl": '{"name": "Room 1"}\n{"name": 4711, "note": "private text"}\n' };
     const run = await start(binary({ IMPORT: "rooms=seed/rooms.jsonl" }), { files });
-    const [error] = run.annotations.filter(({ level }) => level === "error");
-    expect(error?.message, run.log).toContain("rooms");
+    expect(run.error, run.log).toContain("rooms");
     expect(run.log).not.toContain("private text");
     await expectFailure(run, "import-failed", before);
   });

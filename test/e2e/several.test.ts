@@ -25,8 +25,7 @@ describe.each(["docker", "binary"] as const)("with %s", (runtime) => {
   test("a second backend on the same port names the step that holds it", async ({ before }) => {
     const run = await start(runtimes[runtime](), { workflow: "same-port.yml" });
     expect(run.errorCode, run.log).toBe("port-taken");
-    const [error] = run.annotations.filter(({ level }) => level === "error");
-    expect(error?.message).toContain("first");
+    expect(run.error).toContain("first");
     await expectNothingLeft(run, before);
   });
 });

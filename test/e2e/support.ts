@@ -76,8 +76,7 @@ export async function expectFailure(run: ActRun, code: string, before: Baseline)
   expect(run.errorCode, run.log).toBe(code);
   expect(run.results("convex")).toEqual(["failure"]);
   expect(run.results("convex", "Post")).toEqual(["success"]);
-  const [error] = run.annotations.filter(({ level }) => level === "error");
-  expect(error?.message).toMatch(/^\[[a-z0-9-]+\] .+ → .+/s);
+  expect(run.error).toMatch(/^\[[a-z0-9-]+\] .+ → .+/s);
   expect(run.summary).toContain(code);
   expectNoLeaks(run);
   await expectNothingLeft(run, before);

@@ -127,10 +127,14 @@ export class ActRun {
       }));
   }
 
-  /** First error code (`[code] …`) that was annotated. */
+  /** The first error that is shown with a code: `[code] … → …`. */
+  get error(): string | undefined {
+    const errors = this.annotations.filter(({ level }) => level === "error");
+    return errors.find(({ message }) => /^\[[a-z0-9-]+\] /.test(message))?.message;
+  }
+
   get errorCode(): string | undefined {
-    const [first] = this.annotations.filter(({ level }) => level === "error");
-    return first?.message.match(/^\[([a-z0-9-]+)\]/)?.[1];
+    return this.error?.match(/^\[([a-z0-9-]+)\]/)?.[1];
   }
 
   get masks(): string[] {
