@@ -22,7 +22,7 @@ import { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
 import { checkOrigins, deployAndSeed, pushVariables } from "./deploy.ts";
 import { jobVariables, warnOfOverwritten } from "./exports.ts";
-import { readStartInputs } from "./inputs.ts";
+import { readStartInputs, type StartInputs } from "./inputs.ts";
 import { type Launched, launch } from "./launch.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { checkStartInputs } from "./rules.ts";
@@ -277,6 +277,19 @@ async function startAndDeploy(run: Run): Promise<void> {
   }
 }
 
+/** What a reader of the summary may want to do now. */
+function nextSteps(inputs: StartInputs, report: StartReport): string[] {
+  const steps: string[] = [];
+  if (inputs.paused) steps.push("The deployment is paused: restore or check it, then unpause it before functions run.");
+  if (!inputs.deploy)
+    steps.push("Nothing was deployed: a later step can run `npx convex deploy`, which finds the backend.");
+  if (!inputs.exportEnv) steps.push("Nothing was exported: later steps use this step's outputs `url` and `admin-key`.");
+  if (report.release?.includes("pinned by this action") === true) {
+    steps.push("The release changes with this action's version; set `version` to keep it.");
+  }
+  return steps;
+}
+
 /**
  * The main step of the root action: checks everything, starts a backend, makes it usable, deploys and seeds.
  * @param startedAt when the step began, milliseconds since the epoch
@@ -299,10 +312,11 @@ export async function start(read: ReadInput, deps: Deps, startedAt: number): Pro
     await startAndDeploy({ prepared, timeline, tell, save, saved: () => saved, deps });
     setOutput("timings", timeline.json(), tempOf(deps));
     if (saved !== undefined) startState.save({ backend: saved, logs: inputs.logs, succeeded: true });
-    await writeSummary(startSummary(report, timeline));
+    await writeSummary(startSummary({ ...report, next: nextSteps(inputs, report) }, timeline));
   } catch (error) {
-    if (error instanceof PushError) annotateErrors(error.annotations);
-    if (error instanceof ActionError) await writeSummary(failureSummary(error, report, timeline));
+    const findings = error instanceof PushError ? error.annotations : [];
+    annotateErrors(findings);
+    if (error instanceof ActionError) await writeSummary(failureSummary(error, report, timeline, findings));
     throw error;
   }
 }

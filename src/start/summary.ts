@@ -1,3 +1,4 @@
+import type { Annotation } from "../runner/annotations.ts";
 import type { ActionError } from "../runner/errors.ts";
 import { escapeMarkdown, factTable, gantt, seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
@@ -74,13 +75,35 @@ export function startSummary(report: StartReport, timeline: Timeline): string {
   return `${parts.filter((part) => part !== "").join("\n\n")}\n\n`;
 }
 
+/** How many findings a summary lists; the log has all. */
+const MOST_FINDINGS = 100;
+
+/** Findings of a failed deploy: the runner shows ten as annotations, so they are all here. */
+function findingTable(findings: readonly Annotation[]): string {
+  if (findings.length === 0) return "";
+  const rows = findings.slice(0, MOST_FINDINGS).map(({ file, line, message }) => {
+    const place = file === undefined ? "" : `${file}${line === undefined ? "" : `:${line}`}`;
+    return `| ${escapeMarkdown(place)} | ${escapeMarkdown(message)} |`;
+  });
+  const rest = findings.length - rows.length;
+  return ["| Where | What |", "|---|---|", ...rows, ...(rest > 0 ? ["", `${rest} more are in the log.`] : [])].join(
+    "\n",
+  );
+}
+
 /** The job summary of a start that failed: why, what to do, and how far it got. */
-export function failureSummary(error: ActionError, report: StartReport, timeline: Timeline): string {
+export function failureSummary(
+  error: ActionError,
+  report: StartReport,
+  timeline: Timeline,
+  findings: readonly Annotation[] = [],
+): string {
   const rows = facts(report);
   const parts = [
     `### ❌ Convex backend: ${escapeMarkdown(error.message.split("\n")[0] ?? "")}`,
     `**What to do:** ${escapeMarkdown(error.hint)}`,
     `Code \`${error.code}\`: docs/troubleshooting.md has more.`,
+    findingTable(findings),
     rows.length === 0 ? "" : factTable(rows),
     timeline.phases().length === 0 ? "" : timings(timeline),
   ];

@@ -163,6 +163,25 @@ describe("bad input ends before anything was started", () => {
   });
 });
 
+describe("a deploy that fails", () => {
+  it("annotates type errors on their lines, and keeps the backend for the post step", { timeout: 60_000 }, async () => {
+    const file = join(app, "convex", "wrong.ts");
+    await writeFile(file, Array.from({ length: 12 }, (_, n) => `export const n${n}: number = "text";\n`).join(""));
+    try {
+      const job = await newJob();
+      const main = await job.action("start", { inputs: binary({ auth: "convex-auth", typecheck: "enable" }) });
+      expect(codeOf(main), main.log).toBe("typecheck-failed");
+      expect(main.log).toMatch(/^::error title=[^:]*file=convex\/wrong\.ts,line=1,/m);
+      expect(main.log.match(/^::error /gm)?.length).toBeLessThanOrEqual(10);
+      expect(main.summary.match(/^\| convex\/wrong\.ts:/gm)).toHaveLength(12);
+      expect((await job.action("stop", { inputs: { "job-status": "failure" } })).exitCode).toBe(0);
+      expect(await processesOf(job.directory)).toEqual([]);
+    } finally {
+      await rm(file);
+    }
+  });
+});
+
 describe("a step that is killed", () => {
   it.each<[string, RegExp, NodeJS.Signals]>([
     ["as soon as the state is saved", /add-mask/, "SIGKILL"],
