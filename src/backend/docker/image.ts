@@ -2,7 +2,7 @@ import { ActionError } from "../../runner/errors.ts";
 import type { Deps } from "../../system/deps.ts";
 import { unlessMissing } from "./containers.ts";
 import { type Engine, EngineFault } from "./engine.ts";
-import { fieldsOf, textMapOf, textOf, textsOf } from "./fields.ts";
+import { type Fields, fieldsOf, listOf, textMapOf, textOf, textsOf } from "./fields.ts";
 import { pullImage } from "./pull.ts";
 import { splitReference } from "./reference.ts";
 
@@ -37,8 +37,10 @@ export interface ImageInfo {
   readonly id: string;
   /** `repository@sha256:…`: of an index, of the platform's manifest, or both, whatever it was pulled by. */
   readonly repoDigests: readonly string[];
-  /** What the containerd store holds (API 1.48 and newer). */
+  /** What the containerd store holds: an index, or a manifest (API 1.48 and newer). */
   readonly descriptor?: string;
+  /** The index's manifests that are here; those of other platforms are not. */
+  readonly manifests: readonly string[];
   readonly revision?: string;
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
@@ -47,7 +49,9 @@ export interface ImageInfo {
 /** @returns undefined when the engine has no such image */
 export async function inspectImage(engine: Engine, reference: string): Promise<ImageInfo | undefined> {
   const path = `/images/${reference.split("/").map(encodeURIComponent).join("/")}/json`;
-  const answer = await unlessMissing(() => engine.request(`look up the image ${reference}`, path));
+  const answer = await unlessMissing(() =>
+    engine.request(`look up the image ${reference}`, path, { query: { manifests: "1" } }),
+  );
   if (answer === undefined) return undefined;
   const json = fieldsOf(answer.json());
   const config = fieldsOf(json["Config"]);
@@ -57,16 +61,23 @@ export async function inspectImage(engine: Engine, reference: string): Promise<I
     id: textOf(json["Id"]) ?? "",
     repoDigests: textsOf(json["RepoDigests"]),
     ...(descriptor === undefined ? {} : { descriptor }),
+    manifests: listOf(json["Manifests"]).map(fieldsOf).flatMap(availableManifest),
     ...(revision === undefined ? {} : { revision }),
     entrypoint: textsOf(config["Entrypoint"]),
     cmd: textsOf(config["Cmd"]),
   };
 }
 
+/** Attestations are listed as well, and platforms that were not pulled. */
+function availableManifest(manifest: Fields): string[] {
+  const digest = textOf(fieldsOf(manifest["Descriptor"])["digest"]);
+  return digest !== undefined && manifest["Available"] === true && manifest["Kind"] === "image" ? [digest] : [];
+}
+
 /** Every digest that names exactly this image: what it was pulled by, and what its content hashes to. */
 function digestsOf(image: ImageInfo): string[] {
   const pulledBy = image.repoDigests.flatMap((entry) => splitReference(entry).digest ?? []);
-  return [...pulledBy, ...(image.descriptor === undefined ? [] : [image.descriptor]), image.id];
+  return [...pulledBy, ...(image.descriptor === undefined ? [] : [image.descriptor]), ...image.manifests, image.id];
 }
 
 /** Whether `digest` (of an index or a manifest) names this image. */

@@ -64,11 +64,15 @@ describe("a real pull", () => {
     await docker("save", "-o", file, `${repository}:${commit}`);
     await forgetImages();
     await docker("load", "-i", file);
-    await expect(ensure(pinned, "never")).rejects.toMatchObject({ code: "image-digest-unknown" });
     const byTag = await ensure({ reference: `${repository}:${commit}`, commit }, "never");
     expect(byTag).toMatchObject({ revision: commit, pulled: false });
-    expect(byTag.digest).toBeUndefined();
-    expect(await ensure(pinned)).toMatchObject({ digest, pulled: true });
+    if (byTag.digest === undefined) {
+      await expect(ensure(pinned, "never")).rejects.toMatchObject({ code: "image-digest-unknown" });
+      expect(await ensure(pinned)).toMatchObject({ digest, pulled: true });
+    } else {
+      // Engines with the containerd store save the manifest too, and check it when they load.
+      expect(await ensure(pinned, "never")).toMatchObject({ digest, pulled: false });
+    }
   });
 
   it("says that it is missing when it may not be pulled", async () => {
@@ -84,9 +88,11 @@ describe("an index of several platforms", () => {
   async function publishIndex(): Promise<string> {
     const [host = "", ...path] = locked.repository.split("/");
     const base = `http://${host}/v2/${path.join("/")}/manifests`;
-    const type = "application/vnd.docker.distribution.manifest.v2+json";
-    const manifest = await systemHttp.request(`${base}/${digest}`, { headers: { ...auth, accept: type } });
+    // Older engines push Docker's own kind of manifest, newer ones the OCI's.
+    const accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
+    const manifest = await systemHttp.request(`${base}/${digest}`, { headers: { ...auth, accept } });
     expect(manifest.status).toBe(200);
+    const type = manifest.headers["content-type"];
     const platform = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" };
     const mediaType = "application/vnd.docker.distribution.manifest.list.v2+json";
     const index = JSON.stringify({

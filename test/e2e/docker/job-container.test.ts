@@ -59,8 +59,7 @@ describe("a job with container:", () => {
       problems: [],
       errors: [],
     });
-    expect(await docker("ps", "-aq")).toBe("");
-    expect(await docker("volume", "ls", "-q")).toBe("");
+    expect(await before.leftovers()).toEqual(["network job-net"]);
   });
 
   it("finds the network itself, under another host name too", async () => {

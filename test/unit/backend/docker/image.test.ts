@@ -102,6 +102,29 @@ describe("ensureImage", () => {
     expect(await result).toMatchObject({ digest: index, reference: config });
   });
 
+  it("accepts the manifest of an index that is here, and no other of it", async () => {
+    const manifest = (digest: string, Kind: string, Available: boolean) => ({
+      Descriptor: { digest },
+      Kind,
+      Available,
+    });
+    const Manifests = [
+      manifest(platform, "image", true),
+      manifest(foreign, "image", false),
+      manifest(config, "attestation", true),
+    ];
+    const present = { [byTag.reference]: info([`${repository}@${index}`], { Id: index, Manifests }) };
+    const wanted = (digest: string): WantedImage => ({ reference: byTag.reference, digest });
+    expect(await (await ensure(wanted(platform), "never", { present })).result).toMatchObject({
+      digest: platform,
+      reference: index,
+    });
+    for (const other of [foreign, config]) {
+      const { result } = await ensure(wanted(other), "never", { present });
+      await expect(result).rejects.toMatchObject({ code: "image-digest-mismatch" });
+    }
+  });
+
   it("never pulls when told so", async () => {
     const { result, pulls } = await ensure(byTag, "never", {});
     await expect(result).rejects.toMatchObject({
