@@ -22,7 +22,8 @@ import { isPlumbing } from "./code.ts";
 import { checkedComponent, exportTree } from "./component-tree.ts";
 import { checkCrons, readCrons } from "./crons.ts";
 import type { PushedDefinition } from "./request.ts";
-import { readSchema, type Schema, schemaError } from "./schema.ts";
+import { readSchema, type Schema } from "./schema.ts";
+import { schemaError } from "./schema-rules.ts";
 
 const PUSHING = "Hit an error while pushing:\n";
 const LOADING = "Loading the pushed modules encountered the following\n    error:\n";

@@ -19,16 +19,16 @@ import {
   type LogLine,
   type Outcome,
   type ReadTransaction,
-  type Value,
   type WriteTransaction,
 } from "../types.ts";
-import { mismatch, type Validator } from "../validators.ts";
 import { encode, fromJson } from "../values.ts";
 import { ActionSlots } from "./action-slots.ts";
 import type { Isolate, IsolatePool, JobHandlers } from "./isolate.ts";
 import type { ExternalPackage, NodeExecutor } from "./node-executor.ts";
-import type { Analysis, GraphRef, JobError, JobResult } from "./protocol.ts";
-import { identityText, type SyscallContext, type SyscallDeps, Syscalls } from "./syscalls.ts";
+import { argsText, argumentProblem, dataOf, failed, outcome } from "./outcomes.ts";
+import type { Analysis, GraphRef, JobResult } from "./protocol.ts";
+import type { SyscallContext, SyscallDeps } from "./syscall-context.ts";
+import { identityText, Syscalls } from "./syscalls.ts";
 
 /** Own time of a query or mutation, without the waits for the database. */
 const TRANSACTION_LIMIT_MS = 1000;
@@ -275,47 +275,6 @@ function nodeIdentity(call: FunctionCall): { user: unknown } | { error: string }
   return { user: JSON.parse(identityText(call.identity)) };
 }
 
-function argsText(args: Value): string {
-  return `[${encode(args, "convex_encoded_json")}]`;
-}
-
-function failed(error: FunctionError, logLines: readonly LogLine[]): Outcome {
-  return { status: "error", error, logLines };
-}
-
 function testError(text: string): ApiError {
   return new ApiError(400, "InvalidModules", `Could not analyze the given module:\n${text}`);
-}
-
-/** The message ends where the backend adds its own newline. */
-export function functionError(error: JobError): FunctionError {
-  return new FunctionError(error.plain ?? error.text.replace(/\n$/, ""), dataOf(error));
-}
-
-function dataOf(error: JobError): Value | undefined {
-  return error.data === undefined ? undefined : fromJson(error.data);
-}
-
-function tableNumber(tx: ReadTransaction, component: string): (name: string) => number | undefined {
-  return (name) => tx.table(component, name)?.number;
-}
-
-function argumentProblem(tx: ReadTransaction, call: FunctionCall, fn: AnalyzedFunction): FunctionError | undefined {
-  const problem = mismatch(fn.args as Validator, call.args, tableNumber(tx, call.component));
-  return problem === undefined ? undefined : new FunctionError(`ArgumentValidationError: ${problem}\n`);
-}
-
-function outcome(
-  result: JobResult,
-  tx: ReadTransaction,
-  call: FunctionCall,
-  fn: AnalyzedFunction,
-  logLines: readonly LogLine[],
-): Outcome {
-  if (!result.ok) return failed(functionError(result.error), logLines);
-  const value = fromJson(JSON.parse(String(result.value)));
-  const problem =
-    fn.returns === null ? undefined : mismatch(fn.returns as Validator, value, tableNumber(tx, call.component));
-  if (problem !== undefined) return failed(new FunctionError(`ReturnsValidationError: ${problem}\n`), logLines);
-  return { status: "success", value, logLines };
 }

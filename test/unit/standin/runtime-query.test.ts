@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSchema } from "../../standin/deploy/schema.ts";
 import { activateSchema, prepareSchema } from "../../standin/deploy/schema-state.ts";
-import { evaluate, pageOf, runQuery, type SerializedQuery } from "../../standin/runtime/query.ts";
+import { evaluate } from "../../standin/runtime/filters.ts";
+import { pageOf, runQuery, type SerializedQuery } from "../../standin/runtime/query.ts";
 import { SqliteStore } from "../../standin/store.ts";
 import type { Document } from "../../standin/types.ts";
 
