@@ -209,18 +209,20 @@ describe.skipIf(!ownsProcess)("what survives a restart", () => {
   });
 
   it("1.7 HTTP_SERVER_TIMEOUT_SECONDS: 408 with an empty body, on both ports", async () => {
-    const launched = await start({ env: { HTTP_SERVER_TIMEOUT_SECONDS: "1" } });
-    try {
-      const backend = new Backend().setTarget(launched);
-      await push(backend);
-      const [action, http] = await Promise.all([
-        backend.call("action", "messages:slow", { ms: 4000 }),
-        backend.site("/slow?ms=4000"),
-      ]);
-      expect(action).toMatchObject({ status: 408, text: "" });
-      expect(http).toMatchObject({ status: 408, text: "" });
-    } finally {
-      await discard(launched);
-    }
+    await withApp(async (backend, launched) => {
+      await kill(launched);
+      const again = await start({ dir: launched.dir, env: { HTTP_SERVER_TIMEOUT_SECONDS: "1" } });
+      try {
+        backend.setTarget(again);
+        const [action, http] = await Promise.all([
+          backend.call("action", "messages:slow", { ms: 4000 }),
+          backend.site("/slow?ms=4000"),
+        ]);
+        expect(action).toMatchObject({ status: 408, text: "" });
+        expect(http).toMatchObject({ status: 408, text: "" });
+      } finally {
+        await discard(again);
+      }
+    });
   });
 });

@@ -1,6 +1,7 @@
 /** The project's `convex` CLI as a process, with the environment that contract 5.1 asks for. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Backend } from "./backend.ts";
@@ -27,6 +28,7 @@ function environment(backend: Backend, options: CliOptions): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {
     CI: "1",
     NO_COLOR: "1",
+    NODE_COMPILE_CACHE: join(tmpdir(), "convex-contract-compile-cache"),
     CONVEX_DEPLOYMENT: "",
     CONVEX_DEPLOY_KEY: "",
     CONVEX_DEPLOYMENT_TOKEN: "",
