@@ -29,7 +29,8 @@ interface Running {
   readonly reject: (error: Error) => void;
 }
 
-/** A cut line of logs, not of memory: real limits are the backend's. */
+/** Enough for a deployed app with components and pushes under way. */
+const MAX_PACKAGES = 24;
 const FLAGS = ["--experimental-vm-modules", "--no-warnings"];
 
 export class Isolate {
@@ -49,7 +50,7 @@ export class Isolate {
       env: {},
     });
     this.#worker.on("message", (message: FromThread) => this.#receive(message));
-    this.#worker.on("error", (error) => this.#end(error));
+    this.#worker.on("error", () => this.#end());
     this.#worker.on("exit", () => this.#end());
     this.#worker.unref();
     this.#sync.port1.unref();
@@ -66,10 +67,7 @@ export class Isolate {
   /** `limitMs` bounds the time the thread itself works, not the time it waits for answers. */
   run(job: Job, sources: readonly PackageSource[], handlers: JobHandlers, limitMs?: number): Promise<JobResult> {
     if (this.#dead) return Promise.reject(internalError());
-    for (const source of sources) {
-      if (!this.#packages.has(source.id)) this.#post({ type: "package", source });
-      this.#packages.add(source.id);
-    }
+    for (const source of sources) this.#send(source);
     this.#lastRun += 1;
     const run = this.#lastRun;
     return new Promise<JobResult>((resolve, reject) => {
@@ -86,6 +84,16 @@ export class Isolate {
       this.#worker.ref();
       this.#post({ type: "start", run, job });
     });
+  }
+
+  /** A package goes over once; long-lived threads forget the oldest. */
+  #send(source: PackageSource): void {
+    if (!this.#packages.delete(source.id)) this.#post({ type: "package", source });
+    this.#packages.add(source.id);
+    const [oldest] = this.#packages;
+    if (this.#packages.size <= MAX_PACKAGES || oldest === undefined) return;
+    this.#packages.delete(oldest);
+    this.#post({ type: "forget", id: oldest });
   }
 
   terminate(): void {
@@ -113,8 +121,7 @@ export class Isolate {
     this.terminate();
   }
 
-  #end(cause?: unknown): void {
-    if (cause !== undefined) console.error(cause);
+  #end(): void {
     if (this.#dead) return;
     this.#dead = true;
     this.#sync.port1.close();

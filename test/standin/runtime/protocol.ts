@@ -114,6 +114,7 @@ export type Analysis =
 
 export type ToThread =
   | { readonly type: "package"; readonly source: PackageSource }
+  | { readonly type: "forget"; readonly id: string }
   | { readonly type: "start"; readonly run: number; readonly job: Job }
   | { readonly type: "reply"; readonly call: number; readonly reply: CallReply };
 

@@ -141,6 +141,7 @@ prepareStacks(maps);
 installGlobals((run, level, messages) => send({ type: "log", run, level, messages, at: Date.now() }));
 parentPort?.on("message", (message: ToThread) => {
   if (message.type === "package") packages.set(message.source.id, message.source);
+  else if (message.type === "forget") packages.delete(message.id);
   else if (message.type === "reply") settle(message.call, message.reply);
   else void start(message.run, message.job);
 });
