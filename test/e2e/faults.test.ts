@@ -40,7 +40,7 @@ describe("docker", () => {
       "image-missing",
     ],
     ["a registry that wants a login", () => faulty("401"), "registry-unauthorized"],
-    ["a registry that refuses", () => faulty("403"), "image-not-found"],
+    ["a registry that refuses", () => faulty("403"), "registry-denied"],
     ["a tag that is not there", () => faulty("404"), "image-not-found"],
     ["a registry that limits pulls", () => faulty("429"), "registry-rate-limit"],
     ["a registry that fails", () => faulty("500"), "registry-failed"],
