@@ -85,19 +85,13 @@ describe("60,000 documents", () => {
   });
 
   it("7.3 cancel of a running import leaves the old data", async () => {
-    const importId = await uploadImport(backend, lines(20_000, "new"), {
-      format: "jsonLines",
-      tableName: "messages",
-      mode: "replace",
-    });
+    const options = { format: "jsonLines", tableName: "messages", mode: "replace" } as const;
+    const importId = await uploadImport(backend, lines(4 * count, "new"), options);
     await untilState(backend, importId, "waiting_for_confirmation");
     await backend.post("/api/perform_import", { importId });
-    expect(at(await importDocument(backend, importId), "state", "state")).toBe("in_progress");
     expect((await backend.post("/api/cancel_import", { importId })).status).toBe(200);
-    expect(at(await importDocument(backend, importId), "state")).toMatchObject({
-      state: "failed",
-      error_message: "Import canceled",
-    });
+    const state = at(await importDocument(backend, importId), "state");
+    expect(state).toMatchObject({ state: "failed", error_message: "Import canceled" });
     expect(await backend.tableSize("messages")).toBe(count);
   });
 
