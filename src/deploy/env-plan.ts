@@ -71,6 +71,18 @@ export function fingerprint(adminKey: string, name: string, value: string): stri
   return createHmac("sha256", adminKey).update(`${name}\0${value}`).digest("hex").slice(0, 8);
 }
 
+/** The plan for the log, a line a variable that changes: names and fingerprints, never values. */
+export function envLines(plan: EnvPlan, wish: EnvWish, adminKey: string): string[] {
+  const print = (values: ReadonlyMap<string, string>, name: string): string =>
+    fingerprint(adminKey, name, values.get(name) ?? "");
+  return [
+    ...plan.add.map((name) => `add     ${name} (${print(wish.wanted, name)})`),
+    ...plan.change.map((name) => `change  ${name} (${print(wish.present, name)} → ${print(wish.wanted, name)})`),
+    ...plan.remove.map((name) => `remove  ${name} (${print(wish.present, name)})`),
+    `${plan.keep.length} unchanged, ${plan.leave.length} not listed and left alone`,
+  ];
+}
+
 /** The plan as a Markdown table: names and fingerprints, never values. Unchanged ones are counted, not listed. */
 export function envTable(plan: EnvPlan, wish: EnvWish, adminKey: string): string {
   const before = (name: string): string => {

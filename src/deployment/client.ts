@@ -139,10 +139,24 @@ export class DeploymentClient {
       return "full";
     } catch (error) {
       if (!isMissing(error)) throw error;
-      const json = { version: CLIENT_VERSION, adminKey: this.#key };
-      await this.json("POST", "/api/get_config_hashes", { ...options, json, idempotent: true });
+      await this.moduleHashes(options);
       return "decrypts";
     }
+  }
+
+  /** Hash of each module of the root component by its path; `schema.js` and `_deps/*` too (contract 5.2). */
+  async moduleHashes(options: CallOptions = {}): Promise<Map<string, string>> {
+    const json = { version: CLIENT_VERSION, adminKey: this.#key };
+    const answer = await this.json("POST", "/api/get_config_hashes", { ...options, json, idempotent: true });
+    const hashes = asRecord(answer)["moduleHashes"];
+    const entries = (Array.isArray(hashes) ? hashes : []).map(asRecord);
+    return new Map(entries.map(({ path, hash }) => [String(path), String(hash)]));
+  }
+
+  /** Whether the key may write, where `check_admin_key` does not tell: an empty report, which needs that right (contract 3.2). */
+  async proveWrite(options: CallOptions = {}): Promise<void> {
+    const json = { adminKey: this.#key, spans: [] };
+    await this.request("POST", "/api/deploy2/report_push_completed", { ...options, json, idempotent: true });
   }
 
   /** Answered without a key: proves whose backend this is before a key is shown to it (contract 1.5). */

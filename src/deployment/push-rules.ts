@@ -165,11 +165,19 @@ function schemaViolated(output: string, context: PushContext): Verdict | undefin
   };
 }
 
-const RACES =
-  /Schema was overwritten by another push|Environment variables have changed during push|: (SchemaAlreadyOverwritten|ExistingModuleHashConflict|MissingExistingModule|OptimisticConcurrencyControlFailure|ConcurrentPush|RaceDetected): /;
+const PASSING =
+  /Environment variables have changed during push|: (ExistingModuleHashConflict|MissingExistingModule|OptimisticConcurrencyControlFailure|ConcurrentPush|RaceDetected): /;
 
+/** A deploy that met another one: done again as a whole, unless the other schema is the newer one (contract 5.2). */
 function raced(output: string): Verdict | undefined {
-  if (!RACES.test(output)) return undefined;
+  if (/Schema was overwritten by another push|: SchemaAlreadyOverwritten: /.test(output)) {
+    return {
+      code: "deploy-raced",
+      message: "Another deploy with another schema began while this one ran, and replaced its schema.",
+      hint: "Nothing of this deploy is live. Run it again if it is the newer one, and let deploys to one backend run one after the other (concurrency: in the workflow).",
+    };
+  }
+  if (!PASSING.test(output)) return undefined;
   const env = output.includes("Environment variables have changed");
   return {
     code: "deploy-raced",

@@ -8,7 +8,7 @@ import { scanFunctions } from "./env-reads.ts";
 import type { Project } from "./project.ts";
 import { classifyPush, type PushContext, PushError, type PushFailure } from "./push-failure.ts";
 import { withoutColours } from "./push-output.ts";
-import { missingRoute } from "./push-refusals.ts";
+import { olderThan, probeDialect, unfit } from "./push-probe.ts";
 
 export { PushError };
 
@@ -24,6 +24,8 @@ export interface PushRequest {
   readonly showDocuments?: boolean;
   /** What annotations are relative to. */
   readonly repositoryRoot: string;
+  /** Where the CLI is sent instead of `url`: a relay on this machine. Its output shows `url` all the same. */
+  readonly through?: string;
 }
 
 export interface PushResult {
@@ -48,7 +50,7 @@ export async function push(deps: Deps, request: PushRequest): Promise<PushResult
       `convex ${cli.version} knows no variables for self-hosted deployments, so the admin key is given to it as an argument, which other processes of this machine can read. Update convex to 1.19.2 or newer.`,
     );
   }
-  if (!olderThan(cli.version, [1, 29, 2])) await checkRoute(deps, request);
+  if (!olderThan(cli.version, [1, 29, 2])) await checkDialect(deps, request);
   const node = await findNode(deps);
   for (let attempt = 1; ; attempt += 1) {
     const failure = await pushOnce(deps, request, node, byArguments);
@@ -59,23 +61,11 @@ export async function push(deps: Deps, request: PushRequest): Promise<PushResult
   }
 }
 
-/**
- * Asks whether the backend knows the call that CLIs from 1.29.2 on begin with, because they repeat a 404 for half a
- * minute (contract 5.4). A body without anything in it is refused before a key is looked at (contract 5.2).
- * What else may be wrong is left to the CLI.
- */
-async function checkRoute(deps: Deps, { project, url }: PushRequest): Promise<void> {
-  const response = await deps.http
-    .request(`${url}/api/deploy2/evaluate_push`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: "{}",
-    })
-    .catch(() => undefined);
-  if (response?.status !== 404 || response.body.length > 0) return;
-  const call = { endpoint: "evaluate_push", status: 404, code: "", message: "", inSchema: false };
-  const verdict = missingRoute(call, project.cli.version);
-  throw new PushError({ ...verdict, phase: "setup", annotations: [], retry: false });
+/** Asks first, because CLIs from 1.29.2 on repeat a 404 for half a minute. What else may be wrong is left to the CLI. */
+async function checkDialect(deps: Deps, { project, url }: PushRequest): Promise<void> {
+  const { version } = project.cli;
+  const verdict = unfit(version, await probeDialect(deps.http, url));
+  if (verdict !== undefined) throw new PushError({ ...verdict, phase: "setup", annotations: [], retry: false });
 }
 
 async function pushOnce(
@@ -84,7 +74,9 @@ async function pushOnce(
   node: string,
   byArguments: boolean,
 ): Promise<PushFailure | undefined> {
-  const { project, url, adminKey } = request;
+  const { project, adminKey, through } = request;
+  const url = through ?? request.url;
+  const outward = (text: string): string => (through === undefined ? text : text.replaceAll(through, request.url));
   const timeoutMs = request.timeoutMs ?? 900_000;
   const printer = new LinePrinter(deps, request.showDocuments === true);
   const result = await deps.exec.run(
@@ -100,9 +92,9 @@ async function pushOnce(
     ],
     {
       cwd: project.root,
-      env: cliEnvironment(deps.env, url, adminKey),
+      env: { ...cliEnvironment(deps.env, url, adminKey), ...(through === undefined ? {} : withoutProxy(deps.env)) },
       timeoutMs,
-      onLine: (line) => printer.add(withoutColours(line)),
+      onLine: (line) => printer.add(outward(withoutColours(line))),
     },
   );
   printer.flush();
@@ -115,7 +107,7 @@ async function pushOnce(
   }
   if (result.exitCode === 0) return undefined;
   const context = await contextOf(request);
-  return classifyPush(`${result.stdout}\n${result.stderr}`.trimStart(), result.exitCode, context);
+  return classifyPush(outward(`${result.stdout}\n${result.stderr}`).trimStart(), result.exitCode, context);
 }
 
 function lastLine(text: string): string {
@@ -143,6 +135,13 @@ export function cliEnvironment(
     CI: "1",
     NO_COLOR: "1",
   };
+}
+
+/** The CLI would send its calls to 127.0.0.1 by a proxy too (contract 5.5). */
+function withoutProxy(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const given = [env["NO_PROXY"], env["no_proxy"]].filter((list) => list !== undefined && list !== "");
+  const list = [...new Set([...given, "127.0.0.1"])].join(",");
+  return { NO_PROXY: list, no_proxy: list };
 }
 
 /** The job's `node`, as `npx convex` would take it; this action's own where the job has none. */
@@ -181,13 +180,6 @@ async function contextOf(request: PushRequest): Promise<PushContext> {
     nodeModules: scan?.nodeModules ?? [],
     showDocuments: request.showDocuments === true,
   };
-}
-
-function olderThan(version: string, limit: readonly [number, number, number]): boolean {
-  const numbers = /^(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number);
-  if (numbers === undefined) return false;
-  const at = numbers.findIndex((number, index) => number !== limit[index]);
-  return at !== -1 && (numbers[at] ?? 0) < (limit[at] ?? 0);
 }
 
 /** Prints lines as they come; those of one moment go together, so that they share one pair of markers. */

@@ -203,7 +203,7 @@ async function withCli(script: string, version = "1.48.0"): Promise<AsyncDisposa
 }
 
 const RACE =
-  'console.error("- Deploying to http://x...\\n\\nPushing code to your Convex deployment...\\n✖ Schema was overwritten by another push.");';
+  'console.error("- Deploying to http://x...\\n\\nPushing code to your Convex deployment...\\n✖ Error fetching POST  http://x/api/deploy2/start_push 409 Conflict: ExistingModuleHashConflict: Hit an error while pushing:\\nExisting module hash does not match.");';
 
 describe("how the CLI is run", () => {
   it("repeats a deploy that another one got in the way of, three times at most", async () => {
@@ -216,6 +216,16 @@ describe("how the CLI is run", () => {
     await using always = await withCli(`${RACE} process.exit(1);`);
     const error = await failed(deploy(always, {}, fakeDeps()));
     expect(error.code).toBe("deploy-raced");
+  });
+
+  it("does not replace the schema of another deploy that came later", async () => {
+    await using app = await withCli(
+      'console.error("- Deploying to http://x...\\n\\nPushing code to your Convex deployment...\\n✖ Schema was overwritten by another push."); process.exit(1);',
+    );
+    const lines = collectLog();
+    const error = await failed(deploy(app, {}, fakeDeps({ log: lines.log })));
+    expect(error.code).toBe("deploy-raced");
+    expect(lines.all.filter((line) => line.includes("Deploying again"))).toEqual([]);
   });
 
   it("believes the exit code, not the text", async () => {

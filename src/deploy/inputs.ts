@@ -1,0 +1,101 @@
+import { ActionError } from "../runner/errors.ts";
+import { Inputs, type ReadInput } from "../runner/inputs.ts";
+
+/** The inputs of the deploy action, each read and checked by itself. */
+export interface DeployInputs {
+  /** As written; `preflight.ts` judges its form. */
+  readonly url: string;
+  readonly adminKey: string;
+  readonly workingDirectory: string;
+  readonly env: string;
+  readonly envFiles: readonly string[];
+  readonly envNames: readonly string[];
+  readonly envPrune: boolean;
+  readonly envKeep: readonly string[];
+  readonly preflight: "error" | "warn" | "off";
+  readonly dryRun: boolean;
+  readonly allowIndexDeletion: boolean;
+  readonly run: readonly string[];
+  readonly smoke: readonly string[];
+  readonly typecheck: "enable" | "try" | "disable";
+  readonly codegen: "enable" | "disable";
+  readonly comment: boolean;
+  readonly githubToken: string | undefined;
+  readonly showDocuments: boolean;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+function required(name: string, value: string | undefined, variable: string): string {
+  if (value !== undefined) return value;
+  throw new ActionError(
+    "input-missing",
+    `${name} is not set, and neither is the variable ${variable}.`,
+    name === "url"
+      ? "Set url: to the URL of the deployment's API, for example from vars.CONVEX_URL."
+      : "Set admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
+  );
+}
+
+/**
+ * Reads all inputs; secrets are masked on the way. URL and key may come from the CLI's own variables instead.
+ * @throws ActionError `input-missing`, `input-invalid`, `input-too-large`, `secret-too-short`
+ */
+export function readDeployInputs(read: ReadInput, env: Env): DeployInputs {
+  const inputs = new Inputs(read);
+  // Secrets first: an error about another input must not come before they are masked.
+  const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const githubToken = inputs.secret("github-token")?.trim();
+  const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
+  return {
+    url: required("url", url, "CONVEX_SELF_HOSTED_URL"),
+    adminKey: required("admin-key", adminKey, "CONVEX_SELF_HOSTED_ADMIN_KEY"),
+    githubToken,
+    workingDirectory: inputs.optional("working-directory") ?? ".",
+    env: inputs.raw("env"),
+    envFiles: inputs.lines("env-file"),
+    envNames: inputs.words("env-names"),
+    envPrune: inputs.boolean("env-prune", false),
+    envKeep: inputs.words("env-keep"),
+    preflight: inputs.choice("preflight", ["error", "warn", "off"], "error"),
+    dryRun: inputs.boolean("dry-run", false),
+    allowIndexDeletion: inputs.boolean("allow-index-deletion", false),
+    run: inputs.lines("run"),
+    smoke: inputs.lines("smoke"),
+    typecheck: inputs.choice("typecheck", ["enable", "try", "disable"], "try"),
+    codegen: inputs.choice("codegen", ["enable", "disable"], "enable"),
+    comment: inputs.boolean("comment", true),
+    showDocuments: inputs.boolean("show-documents", false),
+  };
+}
+
+/**
+ * Judges how inputs go together, before anything is called. Pure.
+ * @throws ActionError `input-conflict`, `input-invalid`
+ */
+export function checkDeployInputs(inputs: DeployInputs): void {
+  if (inputs.envKeep.length > 0 && !inputs.envPrune) {
+    throw new ActionError(
+      "input-conflict",
+      "env-keep is set, but env-prune is not, so nothing would be removed anyway.",
+      "Set env-prune: true, or leave env-keep out.",
+    );
+  }
+  const nothingListed = inputs.env.trim() === "" && inputs.envFiles.length === 0 && inputs.envNames.length === 0;
+  if (inputs.envPrune && nothingListed) {
+    throw new ActionError(
+      "input-conflict",
+      "env-prune is true, but no variables are listed, so all of the deployment's would be removed.",
+      "List the variables in env, env-file or env-names, or leave env-prune out.",
+    );
+  }
+  for (const pattern of inputs.envKeep) {
+    if (!/^[A-Za-z0-9_*]+$/.test(pattern)) {
+      throw new ActionError(
+        "input-invalid",
+        `env-keep: ${JSON.stringify(pattern)} is not accepted.`,
+        "Allowed: names of variables, with * for any characters.",
+      );
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { DeploymentClient } from "../deployment/client.ts";
+import { asRecord } from "../deployment/json.ts";
+
+export interface DeployedFunction {
+  /** `query`, `mutation`, `action`. */
+  readonly kind: string;
+  readonly isPublic: boolean;
+  /** Validator of the arguments; `{type: "any"}` without one. */
+  readonly args: unknown;
+}
+
+/** What a deployment serves; of components only what belongs to the root is known (contract 5.2, 6.2). */
+export interface Live {
+  /** By `messages:send`. */
+  readonly functions: ReadonlyMap<string, DeployedFunction>;
+  /** `GET /rooms`. */
+  readonly httpRoutes: readonly string[];
+  /** Hash by path, `schema.js` and `_deps/*` too. */
+  readonly modules: ReadonlyMap<string, string>;
+}
+
+/** Asks a deployment what it serves. */
+export async function readLive(client: DeploymentClient): Promise<Live> {
+  const [spec, modules] = await Promise.all([
+    client.systemQuery("_system/cli/modules:apiSpec", {}),
+    client.moduleHashes(),
+  ]);
+  const entries = (Array.isArray(spec) ? spec : []).map(asRecord);
+  const isRoute = (entry: Readonly<Record<string, unknown>>): boolean => entry["functionType"] === "HttpAction";
+  return {
+    modules,
+    httpRoutes: entries.filter(isRoute).map((entry) => `${String(entry["method"])} ${String(entry["path"])}`),
+    functions: new Map(
+      entries
+        .filter((entry) => !isRoute(entry))
+        .map((entry) => [
+          String(entry["identifier"]).replace(".js:", ":"),
+          {
+            kind: String(entry["functionType"]).toLowerCase(),
+            isPublic: asRecord(entry["visibility"])["kind"] !== "internal",
+            args: entry["args"] ?? { type: "any" },
+          },
+        ]),
+    ),
+  };
+}
