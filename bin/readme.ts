@@ -1,8 +1,8 @@
 /**
- * Writes the tables of inputs and outputs in README.md from action.yml.
+ * Writes the tables of inputs and outputs into the page of each action from its action.yml.
  *
- *     node bin/readme.ts           rewrites README.md
- *     node bin/readme.ts --check   fails when README.md is not what action.yml says
+ *     node bin/readme.ts           rewrites the pages
+ *     node bin/readme.ts --check   fails when a page is not what the action.yml says
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -20,8 +20,14 @@ interface Action {
   readonly outputs: Readonly<Record<string, Entry>>;
 }
 
-export async function readAction(folder = root): Promise<Action> {
-  return parse(await readFile(join(folder, "action.yml"), "utf8")) as Action;
+/** Page and folder of every action. */
+export const PAGES: readonly (readonly [page: string, folder: string])[] = [
+  ["README.md", "."],
+  ["docs/deploy.md", "deploy"],
+];
+
+export async function readAction(folder = "."): Promise<Action> {
+  return parse(await readFile(join(root, folder, "action.yml"), "utf8")) as Action;
 }
 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
@@ -43,20 +49,21 @@ function replaceBetween(text: string, name: string, table: string): string {
   const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
-  if (from < 0 || to < from) throw new Error(`README.md lacks the markers ${begin} and ${end}.`);
+  if (from < 0 || to < from) throw new Error(`The page lacks the markers ${begin} and ${end}.`);
   return `${text.slice(0, from + begin.length)}\n\n${table}\n\n${text.slice(to)}`;
 }
 
-/** README.md as it should be. */
-export function withTables(readme: string, action: Action): string {
-  return replaceBetween(replaceBetween(readme, "inputs", inputTable(action)), "outputs", outputTable(action));
+/** The page as it should be. */
+export function withTables(page: string, action: Action): string {
+  return replaceBetween(replaceBetween(page, "inputs", inputTable(action)), "outputs", outputTable(action));
 }
 
 if (import.meta.main) {
-  const path = join(root, "README.md");
-  const before = await readFile(path, "utf8");
-  const after = withTables(before, await readAction());
-  if (process.argv.includes("--check")) {
-    if (before !== after) throw new Error("README.md does not fit action.yml: run node bin/readme.ts");
-  } else await writeFile(path, after);
+  for (const [page, folder] of PAGES) {
+    const path = join(root, page);
+    const before = await readFile(path, "utf8");
+    const after = withTables(before, await readAction(folder));
+    if (!process.argv.includes("--check")) await writeFile(path, after);
+    else if (before !== after) throw new Error(`${page} does not fit its action.yml: run node bin/readme.ts`);
+  }
 }

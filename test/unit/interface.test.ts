@@ -1,8 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readAction, withTables } from "../../bin/readme.ts";
+import { PAGES, readAction, withTables } from "../../bin/readme.ts";
+import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
+import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -15,43 +17,56 @@ async function sources(folder: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-describe("action.yml", () => {
+const CREDENTIALS = {
+  CONVEX_SELF_HOSTED_URL: "http://127.0.0.1:3210",
+  CONVEX_SELF_HOSTED_ADMIN_KEY: "name|0123456789",
+};
+
+/** Folder of action.yml, what reads its inputs, inputs that nothing reads, where outputs are set. */
+const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[], string][] = [
+  [".", readStartInputs, ["job-status"], "src/start"],
+  ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
+];
+
+describe.each(ACTIONS)("%s/action.yml", (folder, readInputs, unread, code) => {
   it("has exactly the inputs that the code reads", async () => {
-    const asked = new Set<string>(["job-status"]);
-    readStartInputs((name) => {
+    const asked = new Set<string>(unread);
+    readInputs((name) => {
       asked.add(name);
       return "";
     });
-    expect(Object.keys((await readAction()).inputs).sort()).toEqual([...asked].sort());
+    expect(Object.keys((await readAction(folder)).inputs).sort()).toEqual([...asked].sort());
   });
 
   it("has defaults that change nothing: the code falls back to the same", async () => {
-    const { inputs } = await readAction();
-    const written = readStartInputs((name) => {
+    const { inputs } = await readAction(folder);
+    const written = readInputs((name) => {
       const value = inputs[name]?.default ?? "";
       return value.includes("${{") ? "" : value;
     });
-    expect(written).toEqual(readStartInputs(() => ""));
+    expect(written).toEqual(readInputs(() => ""));
   });
 
   it("has exactly the outputs that the code sets", async () => {
-    const code = (await Promise.all((await sources("src/start")).map((path) => readFile(path, "utf8")))).join("\n");
-    const { outputs } = await readAction();
-    for (const name of Object.keys(outputs)) expect(code, name).toMatch(new RegExp(`["\\s]${name}"?[",:]`));
+    const text = (await Promise.all((await sources(code)).map((path) => readFile(path, "utf8")))).join("\n");
+    const { outputs } = await readAction(folder);
+    for (const name of Object.keys(outputs)) expect(text, name).toMatch(new RegExp(`["\\s]${name}"?[",:]`));
+    for (const [, name = ""] of text.matchAll(/set(?:Secret)?Output\("([a-z-]+)"/g))
+      expect(outputs).toHaveProperty(name);
   });
 
   it("names bundles that exist", async () => {
-    const text = await read("action.yml");
+    const text = await read(join(folder, "action.yml"));
     for (const [, path] of text.matchAll(/^ {2}(?:main|post): "(.+)"$/gm)) {
-      await expect(read(path ?? "")).resolves.not.toBe("");
+      await expect(read(join(folder, path ?? ""))).resolves.not.toBe("");
     }
   });
 });
 
-describe("README.md", () => {
-  it("has the tables of action.yml (node bin/readme.ts writes them)", async () => {
-    const readme = await read("README.md");
-    expect(withTables(readme, await readAction())).toBe(readme);
+describe("the pages of the actions", () => {
+  it.each(PAGES)("%s has the tables of its action.yml (node bin/readme.ts writes them)", async (page, folder) => {
+    const text = await read(page);
+    expect(withTables(text, await readAction(folder))).toBe(text);
   });
 
   it("names no file that is not there", async () => {
@@ -66,7 +81,7 @@ describe("the slug", () => {
     const { repository } = JSON.parse(await read("package.json")) as { repository: { url: string } };
     const slug = /github\.com\/(.+)\.git$/.exec(repository.url)?.[1] ?? "";
     expect(slug).toMatch(/^[\w-]+\/[\w-]+$/);
-    const files = ["README.md", "docs/recipes.md", "docs/troubleshooting.md"];
+    const files = ["README.md", "docs/recipes.md", "docs/troubleshooting.md", "docs/deploy.md"];
     for (const file of files) {
       for (const [, used] of (await read(file)).matchAll(/uses: +((?!actions\/)[\w-]+\/[\w-]+)[@/]/g))
         expect(used, file).toBe(slug);
