@@ -32,9 +32,7 @@ http.route({
 http.route({
   method: "GET",
   path: "/.well-known/jwks.json",
-  handler: httpAction(
-    async () => new Response(process.env.JWKS, { headers: { "content-type": "application/json" } }),
-  ),
+  handler: httpAction(async () => new Response(process.env.JWKS, { headers: { "content-type": "application/json" } })),
 });
 
 export default http;
