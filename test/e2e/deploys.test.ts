@@ -55,8 +55,9 @@ describe("a deploy", () => {
   });
 
   test("of a folder without functions says what is looked for", async ({ before }) => {
-    // A folder without any project in it.
-    const run = await start(binary(), { project: await makeProject("test/e2e/workflows") });
+    // Any folder without convex/ will do.
+    const packageJson = { "package.json": '{"dependencies": {"convex": "1.48.0"}}' };
+    const run = await start(binary(), { project: await makeProject("test/e2e/workflows", packageJson) });
     await expectFailure(run, "no-convex-folder", before);
   });
 
