@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- <runs>]`: how long the action takes beside the least possible, a bare CLI, and what people write by
- * hand; all in one run, in turns, on this machine. Medians of at least 9 runs.
+ * `npm run bench [-- <runs> [lines] [starts] [deploys] [handwritten]]`: how long the action takes beside the least
+ * possible, a bare CLI, and what people write by hand; all in one run, in turns, on this machine. Medians of 9 runs.
  */
 import { symlink } from "node:fs/promises";
 import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
@@ -103,7 +103,7 @@ async function handwritten(series: Series, runs: number, world: World, project: 
   }
 }
 
-async function firstLines(series: Series, runs: number, world: World, project: string): Promise<void> {
+async function lines(series: Series, runs: number, world: World, project: string): Promise<void> {
   for (let turn = 0; turn < runs; turn += 1) {
     series.add("node", await timed(() => run(process.execPath, ["-e", "0"])));
     const job = await Job.create(project);
@@ -114,7 +114,7 @@ async function firstLines(series: Series, runs: number, world: World, project: s
   }
 }
 
-async function rowsOf(series: Series): Promise<Row[]> {
+function rowsOf(series: Series): Row[] {
   const start = (runtime: string): Row => ({
     what: `start to usable, ${runtime}, ${VARIABLES} variables`,
     beside: [
@@ -168,17 +168,17 @@ await session(import.meta.filename, async (world, args) => {
   const project = await makeProject();
   await symlink(join(root, "node_modules"), join(project, "node_modules"));
   const series = new Series();
-  await firstLines(series, runs, world, project);
-  await starts(series, runs, world, project);
-  await deploys(series, runs, world, project);
-  await handwritten(series, runs, world, project);
+  const wanted = args.slice(1);
+  for (const [name, part] of Object.entries({ lines, starts, deploys, handwritten })) {
+    if (wanted.length === 0 || wanted.includes(name)) await part(series, runs, world, project);
+  }
   const bytes = await bundleBytes(join(root, "dist/start"));
   note(`\nMedians of ${runs} runs, taken in turns, with the stand-in backend (a test double).`);
   note(
     `${cpus()[0]?.model ?? "?"}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, ` +
       `Node ${process.version}, Docker ${await engineVersion()}, load ${loadavg()[0]?.toFixed(1)}\n`,
   );
-  note(table(await rowsOf(series)));
+  note(table(rowsOf(series)));
   note(
     `| bundle of the root action, minified | | ${Math.round(bytes / 1000)} kB | | at most 900 kB | ${bytes <= 900_000 ? "✅" : "❌"} |`,
   );

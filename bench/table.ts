@@ -34,8 +34,10 @@ function judge({ beside, ours, limit }: Row): { difference: string; allowed: str
   return { difference: "", allowed: milliseconds(limit.most), holds: ours <= limit.most };
 }
 
+/** Rows that were not measured this time are left out. */
 export function table(rows: readonly Row[]): string {
-  const lines = rows.map((row) => {
+  const measured = rows.filter(({ beside, ours }) => !Number.isNaN(ours + (beside?.[1] ?? 0)));
+  const lines = measured.map((row) => {
     const { difference, allowed, holds } = judge(row);
     const beside = row.beside === undefined ? "" : `${row.beside[0]}: ${milliseconds(row.beside[1])}`;
     return `| ${row.what} | ${beside} | ${milliseconds(row.ours)} | ${difference} | ${allowed} | ${holds ? "✅" : "❌"} |`;
