@@ -72,11 +72,14 @@ async function check(run: Run): Promise<ReadonlyMap<string, string>> {
   const { inputs, project, scan, variables } = prepared;
   if (inputs.preflight === "off") return await client.listVariables();
   findings.push(...(await checkDeployment(client, inputs.adminKey, project.cli.version, deps.http)));
-  const reachable = !findings.some(({ level }) => level === "error");
-  const present = reachable || inputs.preflight === "warn" ? await client.listVariables() : undefined;
+  const broken = findings.some(({ level }) => level === "error");
+  const present = await client.listVariables().catch((error: unknown) => {
+    // Why it cannot be asked is among the findings already.
+    if (broken && inputs.preflight === "error") return undefined;
+    throw error;
+  });
   const effective = new Map([...(present ?? []), ...variables.values]);
   for (const name of plannedWith(prepared, present ?? new Map()).plan.remove) effective.delete(name);
-  // What the deployment holds is not known where it cannot be asked; then only the first list counts.
   if (present !== undefined) findings.push(...checkVariablesOf(scan, effective));
   settle(run);
   return present ?? new Map();

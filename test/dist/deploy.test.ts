@@ -1,0 +1,207 @@
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
+import { maskedForms } from "../../src/runner/mask.ts";
+import { type Standin, startStandin } from "../standin/standin.ts";
+import { GitHubApi } from "../support/github.ts";
+import { Job, type StepOptions, type StepResult } from "../support/job.ts";
+import { type ProcessInfo, processes } from "../support/processes.ts";
+import { chatApp } from "./support.ts";
+
+const LONG = { timeout: 90_000 };
+const TOKEN = "ghs_sentinel0123456789";
+
+let standin: Standin;
+let app: string;
+const jobs: Job[] = [];
+
+beforeAll(async () => {
+  [standin, app] = await Promise.all([startStandin(), chatApp()]);
+}, 60_000);
+afterAll(async () => {
+  await standin.stop();
+  await Promise.all([...jobs.map((job) => job.remove()), rm(app, { recursive: true, force: true })]);
+});
+
+async function step(
+  inputs: Readonly<Record<string, string>>,
+  options: StepOptions = {},
+  on = standin,
+): Promise<StepResult> {
+  const job = await Job.create(app);
+  jobs.push(job);
+  const all = { url: on.url, "admin-key": on.adminKey, typecheck: "disable", ...inputs };
+  return await job.action("deploy", { ...options, inputs: all });
+}
+
+const codeOf = (result: StepResult): string | undefined => /^::error::\[([a-z0-9-]+)\]/m.exec(result.log)?.[1];
+const printed = (result: StepResult): string => result.log.replace(/^::add-mask::.*$/gm, "");
+const variablesOf = async (on: Standin): Promise<Record<string, string>> => {
+  const headers = { authorization: `Convex ${on.adminKey}` };
+  const answer = await fetch(`${on.url}/api/v1/list_environment_variables`, { headers });
+  return ((await answer.json()) as { environmentVariables: Record<string, string> }).environmentVariables;
+};
+
+describe("the deploy bundle", () => {
+  it("plans, sets, pushes, proves, prunes, runs and checks; tells no secret", LONG, async () => {
+    await using fresh = await startStandin();
+    const keys = await generateAuthKeys();
+    const secret = 'sk-"sentinel" one/two+three';
+    const seen = new Map<number, ProcessInfo>();
+    const watch = setInterval(() => {
+      void processes().then((all) => {
+        for (const info of all) seen.set(info.pid, info);
+      });
+    }, 50);
+    const inputs = {
+      env: "GREETING=hello",
+      "env-names": "OPENAI_API_KEY JWT_PRIVATE_KEY JWKS",
+      run: 'seed:basic {"rooms": 3}',
+      smoke: `${fresh.siteUrl}/rooms => ["general", "room 2", "room 3"]\nrooms:greeting {} => "hello"`,
+    };
+    const env = { OPENAI_API_KEY: secret, JWT_PRIVATE_KEY: keys.jwtPrivateKey, JWKS: keys.jwks };
+    const names = await step({ ...inputs, smoke: "rooms:list {}" }, { env }, fresh);
+    expect(names.exitCode, names.log).toBe(0);
+    expect(names.outputs.get("deployed")).toBe("true");
+    const changes = JSON.parse(names.outputs.get("changes") ?? "") as Record<string, { added: string[] }>;
+    expect(changes["functions"]?.added).toContain("messages:send");
+    expect(changes["env"]?.added).toEqual(["GREETING", "JWKS", "JWT_PRIVATE_KEY", "OPENAI_API_KEY"]);
+    expect(names.summary).toContain("### ✅ Deployed in");
+    expect(names.summary).toContain("discovery document and keys answer");
+
+    const pruned = await step(
+      { env: "GREETING=hi\nEXTRA=1", "env-prune": "true", "env-keep": "JW*", smoke: 'rooms:greeting {} => "hi"' },
+      {},
+      fresh,
+    );
+    clearInterval(watch);
+    expect(codeOf(pruned)).toBe("env-prune-read");
+    expect(await variablesOf(fresh)).toMatchObject({ GREETING: "hello", OPENAI_API_KEY: secret });
+    const kept = await step(
+      {
+        env: "GREETING=hi\nEXTRA=1",
+        "env-prune": "true",
+        "env-keep": "JW* OPENAI_API_KEY",
+        smoke: 'rooms:greeting => "hi"',
+      },
+      {},
+      fresh,
+    );
+    expect(kept.exitCode, kept.log).toBe(0);
+    const last = await step({ env: "GREETING=hi", "env-prune": "true", "env-keep": "JW* OPENAI_API_KEY" }, {}, fresh);
+    expect(last.exitCode, last.log).toBe(0);
+    expect(Object.keys(await variablesOf(fresh))).toEqual(["GREETING", "JWKS", "JWT_PRIVATE_KEY", "OPENAI_API_KEY"]);
+
+    const forms = [fresh.adminKey, fresh.adminKey.split("|")[1] ?? "", keys.jwtPrivateKey, secret].flatMap(maskedForms);
+    const places = [names, pruned, kept, last].flatMap((one) => [
+      printed(one),
+      one.summary,
+      [...one.outputs.values()].join("\n"),
+    ]);
+    const argv = [...seen.values()].map((info) => info.argv.join(" "));
+    for (const form of forms) {
+      expect(names.masks).toContain(form);
+      for (const place of [...places, ...argv]) expect(place.includes(form)).toBe(false);
+    }
+  });
+
+  it("says what is set and how to go back when the push fails, and prunes nothing", LONG, async () => {
+    await step({ env: "FORMER=1" });
+    const file = join(app, "convex", "bad.ts");
+    await writeFile(file, 'export const bad = (() => { throw new Error("at import"); })();\n');
+    try {
+      const result = await step({ env: "ADDED=1", "env-prune": "true" });
+      expect(codeOf(result), result.log).toBe("modules-invalid");
+      expect(result.outputs.get("deployed")).toBe("false");
+      expect(result.summary).toContain("The code that was live before still is.");
+      expect(result.summary).toContain("Added before the push: ADDED.");
+      expect(result.summary).toContain("Not removed: FORMER.");
+      expect(await variablesOf(standin)).toMatchObject({ ADDED: "1", FORMER: "1" });
+      expect(result.log).toMatch(/^::error .*file=convex\/bad\.ts/m);
+    } finally {
+      await rm(file);
+    }
+  });
+
+  it("says what is live when a later step fails", LONG, async () => {
+    const result = await step({ smoke: 'rooms:greeting {} => "else"', env: "GREETING=hello" });
+    expect(codeOf(result), result.log).toBe("smoke-failed");
+    expect(result.outputs.get("deployed")).toBe("true");
+    expect(result.summary).toContain("The new code is live. To go back");
+    const ran = await step({ run: "seed:nothing" });
+    expect(codeOf(ran), ran.log).toBe("run-failed");
+  });
+
+  it("shows all that the preflight finds, and changes nothing", LONG, async () => {
+    const config = join(app, "convex", "auth.config.ts");
+    const before = await readFile(config, "utf8");
+    await writeFile(config, before.replace("CONVEX_SITE_URL", "AUTH_DOMAIN"));
+    try {
+      const inputs = { url: `${standin.url}/`, env: "NEW=1\nJWKS={}\nJWT_PRIVATE_KEY=x" };
+      const result = await step(inputs);
+      expect(codeOf(result), result.log).toBe("url-invalid");
+      for (const code of ["auth-variable-missing", "auth-keys-unreadable"]) {
+        expect(result.summary).toContain(code);
+        expect(result.log).toContain(`::error title=${code}`);
+      }
+      expect(await variablesOf(standin)).not.toHaveProperty("NEW");
+    } finally {
+      await writeFile(config, before);
+    }
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ["no URL", { url: "" }, "input-missing"],
+    ["no key", { "admin-key": "" }, "input-missing"],
+    ["a URL in quotes", { url: '"http://127.0.0.1:1"' }, "url-invalid"],
+    ["a key with a line break", { "admin-key": "standin|0123456789\nabcdef" }, "admin-key-malformed"],
+    ["a backend that is not there", { url: "http://127.0.0.1:1" }, "backend-unreachable"],
+    ["env-keep without env-prune", { "env-keep": "A*" }, "input-conflict"],
+    ["env-prune with nothing listed", { "env-prune": "true" }, "input-conflict"],
+    ["a smoke line that is none", { smoke: "what is this" }, "smoke-line-invalid"],
+    ["no JSON behind =>", { smoke: "a:b => nothing" }, "smoke-line-invalid"],
+    ["a choice that is none", { preflight: "none" }, "input-invalid"],
+  ])("refuses %s", LONG, async (_, inputs, code) => {
+    const result = await step(inputs);
+    expect(codeOf(result), result.log).toBe(code);
+    expect(result.exitCode).toBe(1);
+    expect(result.outputs.get("deployed")).toBe("false");
+  });
+
+  it("goes on with preflight: warn", LONG, async () => {
+    const result = await step({ url: `${standin.url}/`, preflight: "warn" });
+    expect(result.exitCode, result.log).toBe(0);
+    expect(result.log).toMatch(/::warning::\[url-invalid\]/);
+  });
+
+  it("takes URL and key from the CLI's variables", LONG, async () => {
+    const env = { CONVEX_SELF_HOSTED_URL: standin.url, CONVEX_SELF_HOSTED_ADMIN_KEY: standin.adminKey };
+    const result = await step({ url: "", "admin-key": "", "dry-run": "true" }, { env });
+    expect(result.exitCode, result.log).toBe(0);
+  });
+});
+
+describe("on a pull request", () => {
+  it("keeps one comment, of a dry run that changes nothing, and warns where it may not", LONG, async () => {
+    await using api = await new GitHubApi(TOKEN).listen();
+    const event = join(app, "event.json");
+    await writeFile(event, JSON.stringify({ pull_request: { number: 7 } }));
+    const env = { GITHUB_EVENT_NAME: "pull_request", GITHUB_EVENT_PATH: event, GITHUB_API_URL: api.url };
+    const inputs = { "dry-run": "true", "github-token": TOKEN, env: "PREVIEWED=1" };
+    const first = await step(inputs, { env });
+    expect(first.exitCode, first.log).toBe(0);
+    expect(first.outputs.get("deployed")).toBe("false");
+    expect(await variablesOf(standin)).not.toHaveProperty("PREVIEWED");
+    await step(inputs, { env });
+    expect(api.comments).toHaveLength(1);
+    expect(api.comments[0]?.body).toContain("### What a deploy would change");
+    expect(api.comments[0]?.body).toContain("+ PREVIEWED");
+    expect(api.comments[0]?.body).not.toContain(standin.adminKey);
+    api.readOnly = true;
+    const refused = await step(inputs, { env });
+    expect(refused.exitCode, refused.log).toBe(0);
+    expect(refused.log).toMatch(/::warning::No comment on the pull request/);
+    expect((await step({ ...inputs, comment: "false" }, { env })).log).not.toContain("No comment");
+  });
+});
