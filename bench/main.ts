@@ -25,24 +25,29 @@ function note(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Start and post of the bundles, each from spawn to exit; `between` runs while the backend is there. */
+/**
+ * Start and post of the bundles, each from spawn to exit, and the CLI's part of the start, from before its spawn to after
+ * its exit; `between` runs while the backend is there.
+ */
 async function ours(
   project: string,
   inputs: Inputs,
   between?: (job: Job) => Promise<void>,
-): Promise<{ start: number; stop: number; timings: Map<string, number> }> {
+): Promise<{ start: number; stop: number; deploy: number }> {
   const job = await Job.create(project);
-  let timings = "[]";
+  let deploy = Number.NaN;
+  const onLine = (line: string): void => {
+    if (line.startsWith("::group::convex deploy")) deploy = -performance.now();
+    else if (line === "::endgroup::" && deploy < 0) deploy += performance.now();
+  };
   const start = await timed(async () => {
-    const main = await job.action("start", { inputs });
+    const main = await job.action("start", { inputs, onLine });
     if (main.exitCode !== 0) throw new Error(main.log);
-    timings = main.outputs.get("timings") ?? "[]";
   });
   await between?.(job);
   const stop = await timed(() => job.action("stop", { inputs: { "job-status": "success" } }));
   await job.remove();
-  const phases = JSON.parse(timings) as { phase: string; start: number; end: number }[];
-  return { start, stop, timings: new Map(phases.map((phase) => [phase.phase, phase.end - phase.start])) };
+  return { start, stop, deploy };
 }
 
 async function starts(series: Series, runs: number, world: World, project: string): Promise<void> {
@@ -84,8 +89,8 @@ async function deploys(series: Series, runs: number, world: World, project: stri
   };
   for (let turn = 0; turn < runs; turn += 1) {
     await ours(project, { ...common, deploy: "false" }, bare);
-    const { timings } = await ours(project, common);
-    series.add("deploy", timings.get("deploy") ?? Number.NaN);
+    const { deploy } = await ours(project, common);
+    series.add("deploy", deploy);
     note(`deploy: ${turn + 1} of ${runs}`);
   }
 }
