@@ -672,17 +672,20 @@ describe("documents and schema", () => {
   });
 
   it("5.2 a write that does not fit between complete and finish_push succeeds and fails the push", async () => {
+    // A table that no other case imports: what failed imports leave behind is not the matter here.
+    const letters = schema("letters: defineTable({ body: v.string(), mandatory: v.number() })");
     await push(backend, plain);
-    await backend.seed("messages", []);
-    const started = expectOk(await startPush(backend, await requestFor(backend, strict)), "start_push");
+    await backend.seed("letters", []);
+    const wanted = await requestFor(backend, { base: false, files: { "m.ts": code("9"), "schema.ts": letters } });
+    const started = expectOk(await startPush(backend, wanted), "start_push");
     expect(at(await waitUntilDecided(backend, started), "type")).toBe("complete");
-    await backend.value("mutation", "m:write", { table: "messages", doc: { author: "a", body: "b" } });
+    await backend.value("mutation", "m:write", { table: "letters", doc: { body: "b" } });
     const finish = await finishPush(backend, started);
     expect(finish).toMatchObject({ status: 400, json: { code: "SchemaAlreadyFailed" } });
     expect(at(finish.json, "message")).toContain(
-      'Schema has already been failed with error: New document in table "messages" does not match the schema: ',
+      'Schema has already been failed with error: New document in table "letters" does not match the schema: ',
     );
-    await backend.seed("messages", []);
+    expect((await backend.post("/api/delete_tables", { tableNames: ["letters"] })).status).toBe(200);
   });
 
   it("5.2 a served schema is enforced on writes", async () => {

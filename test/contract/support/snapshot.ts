@@ -1,6 +1,6 @@
 /** Exports and imports step by step (contract 7.1, 7.3). */
 import { readFileSync } from "node:fs";
-import type { Backend } from "./backend.ts";
+import { type Backend, external } from "./backend.ts";
 import { at, textAt } from "./http.ts";
 import { until } from "./process.ts";
 import { readZip, writeZip, type Zip, type ZipInput } from "./zip.ts";
@@ -30,6 +30,16 @@ export async function exportZip(backend: Backend, includeStorage = false): Promi
   const answer = await backend.get(`/api/export/zip/${textAt(document, "start_ts")}`);
   if (answer.status !== 200) throw new Error(`download: ${answer.status} ${answer.text}`);
   return readZip(answer.bytes);
+}
+
+/**
+ * Names of the entries to compare with those of `before`. A backend that others used keeps their components, unmounted
+ * and empty, and nothing removes them: those are left out there.
+ */
+export function namesLike(before: Zip, after: Zip): Set<string> {
+  const known = new Set(before.names());
+  const foreign = (name: string) => external !== undefined && name.startsWith("_components/") && !known.has(name);
+  return new Set(after.names().filter((name) => !foreign(name)));
 }
 
 export interface ImportOptions {
