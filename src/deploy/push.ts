@@ -1,9 +1,11 @@
 import type { DeploymentClient } from "../deployment/client.ts";
+import type { CodeScan } from "../deployment/env-reads.ts";
 import { PushError, push } from "../deployment/push.ts";
 import { startRelay } from "../deployment/relay.ts";
 import { ActionError } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
+import { analyse } from "./analysis.ts";
 import type { PushFacts } from "./changes.ts";
 import type { Live } from "./live.ts";
 import type { Prepared } from "./prepare.ts";
@@ -28,7 +30,7 @@ const REHEARSED: Readonly<Record<Rehearsal, string>> = {
  * @throws PushError; ActionError `schema-vanished`, `index-deletion`, `deploy-timeout`
  */
 export async function pushThrough(
-  { inputs, project, workspace }: Prepared,
+  { inputs, project, scan, workspace }: Prepared,
   client: DeploymentClient,
   live: Live,
   deps: Deps,
@@ -62,7 +64,7 @@ export async function pushThrough(
     if (watch.stopped !== undefined) throw watch.stopped;
     if (error instanceof PushError && inputs.dryRun && watch.rehearsed !== undefined && isOurEnd(error)) {
       deps.log.info("The failed call above is how a dry run ends the CLI.");
-      return { facts: watch.facts, notes: [REHEARSED[watch.rehearsed]] };
+      return await rehearsed(watch, watch.rehearsed, scan, deps);
     }
     if (relay.lastFault !== undefined) deps.log.info(`The last call did not reach ${client.url}: ${relay.lastFault}.`);
     throw error;
@@ -74,6 +76,22 @@ export async function pushThrough(
         `convex ${project.cli.version} pushes in the way of 1.27 and before: functions are not compared, and it is not checked whether another deploy overtook this one.`,
       ];
   return { facts: watch.facts, notes };
+}
+
+/** What a dry run found out; functions and routes by loading them here, since the backend would store what it analyses. */
+async function rehearsed(watch: PushWatch, how: Rehearsal, scan: CodeScan, deps: Deps): Promise<Pushed> {
+  const notes = [REHEARSED[how]];
+  if (watch.bundle.length === 0) return { facts: watch.facts, notes };
+  const names = [...scan.reads, ...scan.authReads, ...scan.required].map(({ name }) => name);
+  const found = await analyse(watch.bundle, new Set(names), deps);
+  if ("analysis" in found) return { facts: { ...watch.facts, analysis: found.analysis }, notes };
+  return {
+    facts: watch.facts,
+    notes: [
+      ...notes,
+      `Functions were not compared: their modules cannot be loaded without a backend (${found.problem}).`,
+    ],
+  };
 }
 
 /** The relay's own answer ended the CLI; a type error or a refusal of the backend is another matter. */

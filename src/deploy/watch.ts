@@ -3,6 +3,7 @@ import type { DeploymentClient } from "../deployment/client.ts";
 import { asRecord } from "../deployment/json.ts";
 import { type Forward, jsonAnswer, type RelayedAnswer, type RelayedCall, refusal } from "../deployment/relay.ts";
 import type { ActionError } from "../runner/errors.ts";
+import { type BundledModule, modulesOf } from "./analysis.ts";
 import type { PushFacts } from "./changes.ts";
 import { indexGuard } from "./index-guard.ts";
 
@@ -29,6 +30,8 @@ export class PushWatch {
   readonly #options: WatchOptions;
   #facts: PushFacts = {};
   #judged = false;
+  /** The root's modules, in a dry run. */
+  bundle: readonly BundledModule[] = [];
   stopped: ActionError | undefined;
   rehearsed: Rehearsal | undefined;
 
@@ -44,6 +47,13 @@ export class PushWatch {
   /** The relay's `answer`. */
   async answer(call: RelayedCall, forward: Forward): Promise<RelayedAnswer> {
     switch (call.endpoint) {
+      case "get_config_hashes": {
+        const reply = await forward();
+        // With nothing to compare with the CLI sends every module, so that all can be analysed here.
+        return this.#options.dryRun && reply.status === 200
+          ? jsonAnswer({ ...asRecord(reply.json()), moduleHashes: [] })
+          : reply;
+      }
       case "evaluate_push":
         return await this.#evaluate(call, forward);
       case "start_push":
@@ -111,7 +121,9 @@ export class PushWatch {
   }
 
   #begin(request: Json): void {
-    this.#facts = { modules: sentModules(asRecord(request["appDefinition"])) };
+    const app = asRecord(request["appDefinition"]);
+    this.#facts = { modules: sentModules(app) };
+    if (this.#options.dryRun) this.bundle = modulesOf(app);
   }
 
   async #judge(reply: RelayedAnswer, request: Json): Promise<RelayedAnswer | undefined> {

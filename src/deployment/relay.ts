@@ -27,7 +27,7 @@ export type Forward = (path?: string) => Promise<RelayedAnswer>;
 export interface RelayOptions {
   /** Origin of the API. */
   readonly target: string;
-  /** Decides what the CLI gets for a call below `/api/deploy2/` (and for what older CLIs begin a push with). */
+  /** Decides what the CLI gets for a call below `/api/deploy2/` (and for what a push begins with). */
   readonly answer: (call: RelayedCall, forward: Forward) => Promise<RelayedAnswer>;
 }
 
@@ -38,7 +38,7 @@ export interface Relay extends AsyncDisposable {
   readonly lastFault: string | undefined;
 }
 
-const WATCHED = /^\/api\/(deploy2\/\w+|prepare_schema|push_config)$/;
+const WATCHED = /^\/api\/(deploy2\/\w+|get_config_hashes|prepare_schema|push_config)$/;
 /** RFC 9110 7.6.1: these belong to one connection. */
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 

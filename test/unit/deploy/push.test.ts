@@ -129,7 +129,7 @@ describe("a dry run", () => {
     expect(dry.notes.join()).toContain("stored nothing");
     const again = await deployApp(other, fresh, { "dry-run": "true" });
     expect(again.changes).toMatchObject({
-      functions: null,
+      functions: { added: [], removed: [], changed: [] },
       crons: null,
       modules: { changed: ["rooms.js", "schema.js"] },
     });
