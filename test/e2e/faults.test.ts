@@ -1,12 +1,20 @@
 /** What a user or a machine can get wrong, with either runtime; deploys have a file of their own. */
+import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { describe, expect } from "vitest";
+import { systemExec } from "../../src/system/exec.ts";
 import { world } from "./harness/world.ts";
-import { expectFailure, runtimes, start, test } from "./support.ts";
+import { expectFailure, expectNoLeaks, runtimes, sentinels, start, test } from "./support.ts";
 
 type Case = [string, () => Record<string, string>, string];
 /** About 320 kB. */
 const manyValues = Array.from({ length: 40 }, (_, n) => `BIG_${n}=${"x".repeat(8000)}`).join("\n");
+async function run(command: string, ...args: string[]): Promise<void> {
+  const result = await systemExec.run(command, args);
+  if (result.exitCode !== 0) throw new Error(`${command}: ${result.stderr}`);
+}
+
 const noDeploy = { DEPLOY: "false" };
 
 describe("docker", () => {
@@ -82,6 +90,16 @@ describe("binary", () => {
   });
 });
 
+test("a real disk that is full", async ({ before }) => {
+  const data = join(world().scratch, "small");
+  mkdirSync(data);
+  await run("mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", data);
+  const vars = { ...noDeploy, ...runtimes.binary(), DATA: data, ENV_FILE: "many.env" };
+  const full = await start(vars, { files: { "many.env": manyValues } });
+  await run("umount", data);
+  await expectFailure(full, "backend-exited", before);
+});
+
 describe.each(["docker", "binary"] as const)("with %s", (runtime) => {
   const cases: Case[] = [
     ["a backend that ends at boot", () => ({ BACKEND_ENV: "STANDIN_EXIT_CODE=1" }), "backend-exited"],
@@ -118,6 +136,16 @@ describe.each(["docker", "binary"] as const)("with %s", (runtime) => {
   test("a disk that fills while the variables are pushed", async ({ before }) => {
     const vars = { ...noDeploy, ...runtimes[runtime](), BACKEND_ENV: "STANDIN_MAX_PAGES=60", ENV_FILE: "many.env" };
     await expectFailure(await start(vars, { files: { "many.env": manyValues } }), "backend-exited", before);
+  });
+
+  test("a Postgres server that is not there", async ({ before }) => {
+    const host = runtime === "docker" ? "host.docker.internal" : "127.0.0.1";
+    const secrets = { ...sentinels, POSTGRES_URL: `postgresql://ada:sentinel-password-4711@${host}:9` };
+    const run = await start({ ...noDeploy, ...runtimes[runtime]() }, { secrets });
+    expectNoLeaks(run, "convex", { password: "sentinel-password-4711" });
+    // Only the container can tell what it reaches.
+    await expectFailure(run, runtime === "docker" ? "backend-exited" : "database-unreachable", before);
+    expect(run.error).toContain("reached");
   });
 
   test("a port that something else holds", async ({ before }) => {
