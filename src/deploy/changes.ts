@@ -47,12 +47,16 @@ export interface PushFacts {
 export function changesOf(live: Live, facts: PushFacts, plan: EnvPlan): Changes {
   const { finished } = facts;
   const pushed = facts.analysis === undefined ? undefined : functionsOf(facts.analysis);
-  const functions = pushed === undefined ? undefined : compareFunctions(live.functions, pushed.functions);
+  const functions =
+    pushed === undefined || live.functions === undefined
+      ? undefined
+      : compareFunctions(live.functions, pushed.functions);
   const components = finished === undefined ? undefined : componentsOf(finished);
   return {
     functions: functions?.difference ?? null,
     modules: facts.modules === undefined ? null : compareModules(live.modules, facts.modules),
-    httpRoutes: pushed === undefined ? null : byName(live.httpRoutes, pushed.httpRoutes),
+    httpRoutes:
+      pushed === undefined || live.httpRoutes === undefined ? null : byName(live.httpRoutes, pushed.httpRoutes),
     crons: finished === undefined ? null : cronsOf(finished),
     tables: finished === undefined ? null : tablesOf(finished),
     indexes: finished === undefined ? indexesBefore(facts.indexDiffs) : indexesOf(finished),

@@ -11,10 +11,10 @@ export interface DeployedFunction {
 
 /** What a deployment serves; of components only what belongs to the root is known (contract 5.2, 6.2). */
 export interface Live {
-  /** By `messages:send`. */
-  readonly functions: ReadonlyMap<string, DeployedFunction>;
+  /** By `messages:send`; undefined where the backend does not list them. */
+  readonly functions: ReadonlyMap<string, DeployedFunction> | undefined;
   /** `GET /rooms`. */
-  readonly httpRoutes: readonly string[];
+  readonly httpRoutes: readonly string[] | undefined;
   /** Hash by path, `schema.js` and `_deps/*` too. */
   readonly modules: ReadonlyMap<string, string>;
 }
@@ -22,10 +22,12 @@ export interface Live {
 /** Asks a deployment what it serves. */
 export async function readLive(client: DeploymentClient): Promise<Live> {
   const [spec, modules] = await Promise.all([
-    client.systemQuery("_system/cli/modules:apiSpec", {}),
+    // An old release may not have this query; what changes is worth less than the deploy itself.
+    client.systemQuery("_system/cli/modules:apiSpec", {}).catch(() => undefined),
     client.moduleHashes(),
   ]);
-  const entries = (Array.isArray(spec) ? spec : []).map(asRecord);
+  if (!Array.isArray(spec)) return { modules, functions: undefined, httpRoutes: undefined };
+  const entries = spec.map(asRecord);
   const isRoute = (entry: Readonly<Record<string, unknown>>): boolean => entry["functionType"] === "HttpAction";
   return {
     modules,

@@ -112,6 +112,62 @@ export default http;
   });
 });
 
+describe("components", () => {
+  const WIDGET = {
+    "convex/convex.config.ts": `import { defineApp } from "convex/server";
+import widget from "./widget/convex.config";
+const app = defineApp();
+app.use(widget);
+export default app;
+`,
+    "convex/widget/convex.config.ts": `import { defineComponent } from "convex/server";
+export default defineComponent("widget");
+`,
+    "convex/widget/schema.ts": `import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({ counters: defineTable({ name: v.string() }).index("by_name", ["name"]) });
+`,
+    "convex/widget/counters.ts": `import { queryGeneric as query } from "convex/server";
+export const all = query({ args: {}, handler: async (ctx) => (await ctx.db.query("counters").collect()).length });
+`,
+  };
+
+  it("come, go and bring tables and indexes; a dry run does not check their types", LONG, async () => {
+    await using fresh = await startStandin();
+    await using own = await newApp(WIDGET);
+    const dry = await deployApp(own, fresh, { "dry-run": "true" });
+    expect(dry.notes.join()).toContain("because the app has components");
+    expect(dry.changes).toMatchObject({
+      components: null,
+      functions: { added: ["rooms:add", "rooms:list", "rooms:version"] },
+    });
+    const { changes, facts } = await deployApp(own, fresh);
+    expect(changes).toMatchObject({
+      components: { added: ["widget"], removed: [], changed: [] },
+      tables: { added: ["rooms", "widget/counters"], removed: [], changed: [] },
+      indexes: { added: ["rooms.by_name", "widget/counters.by_name"], removed: [], changed: [] },
+    });
+    await checkServed(clientOf(fresh), facts.modules ?? new Map());
+    for (const file of Object.keys(WIDGET)) await own.remove(file);
+    expect((await deployApp(own, fresh)).changes.components).toEqual({ added: [], removed: ["widget"], changed: [] });
+  });
+});
+
+describe("documents that do not fit", () => {
+  it("are annotated at their table in schema.ts and not shown", LONG, async () => {
+    await using fresh = await startStandin();
+    await using own = await newApp();
+    await deployApp(own, fresh);
+    await clientOf(fresh).call("function", "rooms:add", {});
+    await own.write("convex/schema.ts", SCHEMA.replace("name: v.string()", "name: v.number()"));
+    const error = await failed(deployApp(own, fresh));
+    expect(error.code).toBe("schema-violated");
+    expect((error as PushError).annotations).toEqual([expect.objectContaining({ file: "convex/schema.ts", line: 4 })]);
+    expect(error.message).toMatch(/Document with ID "\w+" in table "rooms"/);
+    expect(JSON.stringify([error.message, (error as PushError).annotations])).not.toContain('name: "a"');
+  });
+});
+
 describe("a dry run", () => {
   it("stores nothing: a push that runs beside it is not disturbed", LONG, async () => {
     await using fresh = await startStandin();
