@@ -127,7 +127,7 @@ export async function checkOwnIssuer(
   return "discovery document and keys answer";
 }
 
-/** Names the phases that `run.ts` goes through after the backend is ready; kept here beside what they do. */
+/** What comes after the variables: deploy, import, functions, sign-in check; each is told as soon as it is done. */
 export async function deployAndSeed(
   prepared: Prepared,
   launched: Launched,
