@@ -64,11 +64,14 @@ async function makeImages(folder: string, context: string, commit: string): Prom
   return { repository, commit, digest, other, moved, base };
 }
 
-/** The action as a user gets it, except that its catalogue names the stand-in's digest and checksum. */
+/** The actions as a user gets them, except that the catalogue names the stand-in's digest and checksum. */
 function copyAction(folder: string, replaced: Readonly<Record<string, string>>): string | undefined {
   const target = join(folder, "action");
   if (!existsSync(join(root, "dist"))) return undefined;
-  cpSync(join(root, "action.yml"), join(target, "action.yml"));
+  const actions = readdirSync(root).filter((name) => existsSync(join(root, name, "action.yml")));
+  for (const path of ["action.yml", ...actions.map((name) => join(name, "action.yml"))]) {
+    cpSync(join(root, path), join(target, path));
+  }
   cpSync(join(root, "dist"), join(target, "dist"), { recursive: true });
   const missing = new Set(Object.keys(replaced));
   for (const file of readdirSync(target, { recursive: true, encoding: "utf8" }).filter((name) =>
