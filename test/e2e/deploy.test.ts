@@ -1,15 +1,6 @@
 /** The deploy action in a whole workflow. */
-import { cpSync } from "node:fs";
-import { join } from "node:path";
-import { beforeAll, describe, expect } from "vitest";
-import { root } from "./harness/tools.ts";
-import { world } from "./harness/world.ts";
+import { describe, expect } from "vitest";
 import { expectNoLeaks, expectNothingLeft, runtimes, start, test } from "./support.ts";
-
-beforeAll(() => {
-  const { action } = world();
-  if (action !== undefined) cpSync(join(root, "deploy"), join(action, "deploy"), { recursive: true });
-});
 
 describe("the deploy action", () => {
   test("deploys, proves it, and shows in a dry run that nothing is left to change", async ({ before }) => {
