@@ -4,7 +4,7 @@ import { type ActionError, messageOf } from "../runner/errors.ts";
 import { escapeMarkdown } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
 import type { DeployInputs } from "./inputs.ts";
-import { changesTable, type DeployReport, wayBack } from "./summary.ts";
+import { changesTable, type DeployReport, touched, wayBack } from "./summary.ts";
 
 function bodyOf(report: DeployReport, error: ActionError | undefined): string {
   const where = `\`${report.directory ?? "."}\` → ${escapeMarkdown(report.url ?? "")}`;
@@ -18,7 +18,7 @@ function bodyOf(report: DeployReport, error: ActionError | undefined): string {
   const parts = [
     title,
     `${where}${commit}`,
-    error !== undefined && (report.variablesSet === true || report.live === true) ? wayBack(report) : "",
+    error !== undefined && touched(report) ? wayBack(report) : "",
     report.changes === undefined ? "" : changesTable(report.changes),
     (report.notes ?? []).map((note) => `- ${escapeMarkdown(note)}`).join("\n"),
   ];

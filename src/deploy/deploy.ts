@@ -1,5 +1,6 @@
 import { tmpdir } from "node:os";
-import { DeploymentClient } from "../deployment/client.ts";
+import { BackendError } from "../deployment/backend-error.ts";
+import { DeploymentClient, type VariableChange } from "../deployment/client.ts";
 import { PushError } from "../deployment/push.ts";
 import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
@@ -109,8 +110,7 @@ async function deployTo(run: Run): Promise<void> {
   for (const line of envLines(plan, wish, inputs.adminKey)) deps.log.info(`  ${line}`);
   const sets = [...plan.add, ...plan.change].map((name) => ({ name, value: variables.values.get(name) ?? "" }));
   if (sets.length > 0 && !inputs.dryRun) {
-    await timeline.phase("env", () => client.updateVariables(sets));
-    tell({ variablesSet: true });
+    await timeline.phase("env", () => setVariables(run, sets));
   }
   const pushed = await timeline.phase("deploy", () => pushThrough(prepared, client, live, deps));
   const changes = changesOf(live, pushed.facts, plan);
@@ -121,6 +121,19 @@ async function deployTo(run: Run): Promise<void> {
   if (inputs.dryRun) return;
   setOutput("deployed", "true", tmpdir());
   await finish(run, plan.remove, pushed.facts.modules);
+}
+
+/** In one transaction; a cut connection leaves open whether it took place. */
+async function setVariables({ client, tell }: Run, changes: readonly VariableChange[]): Promise<void> {
+  try {
+    await client.updateVariables(changes);
+    tell({ variablesSet: true });
+  } catch (error) {
+    if (error instanceof BackendError && error.status === 0) {
+      tell({ variablesSet: true, doubts: ["The connection broke: whether the variables were set is not known."] });
+    }
+    throw error;
+  }
 }
 
 /** After a push that succeeded. */
@@ -189,7 +202,14 @@ export async function deploy(read: ReadInput, deps: Deps, startedAt: number): Pr
     );
     await tellPullRequest(inputs, report, undefined, deps);
   } catch (error) {
-    if (error instanceof PushError) annotateErrors(error.annotations);
+    if (error instanceof PushError) {
+      annotateErrors(error.annotations);
+      if (error.phase === "finish" && ["backend-unreachable", "backend-failed"].includes(error.code)) {
+        tell({
+          doubts: ["The push was being finished: whether the new code is live is not known. Run the deploy again."],
+        });
+      }
+    }
     if (error instanceof ActionError) {
       await writeSummary(failureSummary(error, report, timeline));
       if (inputs !== undefined) await tellPullRequest(inputs, report, error, deps);

@@ -19,7 +19,7 @@ export interface Pushed {
 
 const REHEARSED: Readonly<Record<Rehearsal, string>> = {
   checked:
-    "The dry run bundled the code, had the backend evaluate code, schema and auth config, and checked types. It stored nothing, so documents were not checked against the schema.",
+    "The dry run bundled the code, had the backend evaluate code, schema and auth config, and let the CLI check types as typecheck says. It stored nothing, so documents were not checked against the schema.",
   evaluated:
     "The dry run bundled the code and had the backend evaluate code, schema and auth config. Types were not checked, because the app has components, and documents were not checked against the schema: both need a stored push.",
   bundled: "The dry run only bundled the code: this CLI or this backend cannot evaluate a push without storing it.",

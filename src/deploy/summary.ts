@@ -24,6 +24,8 @@ export interface DeployReport {
   readonly live?: boolean;
   /** It did, but another deploy's code is served. */
   readonly overtaken?: boolean;
+  /** What is not known after a connection that broke, a sentence each. */
+  readonly doubts?: readonly string[];
   readonly ran?: readonly string[];
   readonly signIn?: string;
   readonly smoke?: readonly string[];
@@ -127,17 +129,23 @@ export function deploySummary(report: DeployReport, timeline: Timeline, now: num
   return `${parts.filter((part) => part !== "").join("\n\n")}\n\n`;
 }
 
+/** Whether a deploy that failed left anything behind. */
+export function touched(report: DeployReport): boolean {
+  const { variablesSet, live, overtaken, doubts = [] } = report;
+  return variablesSet === true || live === true || overtaken === true || doubts.length > 0;
+}
+
 /** What is done already when a deploy fails, and how it is taken back. */
 export function wayBack(report: DeployReport): string {
-  const lines: string[] = [];
-  const { plan } = report;
+  const { plan, doubts = [] } = report;
+  const lines: string[] = [...doubts];
   if (report.live === true) {
     lines.push(
       "The new code is live. To go back, deploy the former commit: run its deploy job again, or revert and merge.",
       "Data that functions or migrations wrote stay as they are.",
     );
   } else if (report.overtaken === true) lines.push("The code of another deploy is live.");
-  else if (report.dryRun !== true) lines.push("The code that was live before still is.");
+  else if (doubts.length === 0) lines.push("The code that was live before still is.");
   if (plan !== undefined && report.variablesSet === true) {
     if (plan.add.length > 0) {
       lines.push(
@@ -163,12 +171,11 @@ export function wayBack(report: DeployReport): string {
 /** The job summary of a deploy that failed: why, what to do, what is done already. */
 export function failureSummary(error: ActionError, report: DeployReport, timeline: Timeline): string {
   const findings = error instanceof PreflightError ? error.findings : (report.findings ?? []);
-  const changed = report.variablesSet === true || report.live === true || report.overtaken === true;
   const parts = [
     `### ❌ Deploy: ${escapeMarkdown(error.message.split("\n")[0] ?? "")}`,
     `**What to do:** ${escapeMarkdown(error.hint)}`,
     `Code \`${error.code}\`: docs/troubleshooting.md has more.`,
-    changed ? section("What is done already", wayBack(report)) : "Nothing was changed on the deployment.",
+    touched(report) ? section("What is done already", wayBack(report)) : "Nothing that is served was changed.",
     facts(report),
     findingsTable(findings),
     section("Variables", report.planTable),
