@@ -73,7 +73,7 @@ export async function pushThrough(
   const notes = told
     ? []
     : [
-        `convex ${project.cli.version} pushes in the way of 1.27 and before: functions are not compared, and it is not checked whether another deploy overtook this one.`,
+        `convex ${project.cli.version} pushes in the way of 1.27 and before: functions are not compared, deleted indexes are not looked for, and it is not checked whether another deploy overtook this one.`,
       ];
   return { facts: watch.facts, notes };
 }

@@ -1,4 +1,8 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
@@ -6,6 +10,7 @@ import { maskedForms } from "../../src/runner/mask.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
 import { GitHubApi } from "../support/github.ts";
 import { Job, type StepOptions, type StepResult } from "../support/job.ts";
+import { startNginx } from "../support/nginx.ts";
 import { type ProcessInfo, processes } from "../support/processes.ts";
 import { chatApp } from "./support.ts";
 
@@ -133,6 +138,33 @@ describe("the deploy bundle", () => {
     expect(codeOf(ran), ran.log).toBe("run-failed");
   });
 
+  it("fails as overtaken when another deploy's code is served in the end", LONG, async () => {
+    const file = join(app, "convex", "newer.ts");
+    // The smoke check of the first deploy is the moment at which a second one runs.
+    let second: StepResult | undefined;
+    const server = createServer((_, response) => {
+      void writeFile(file, "export const newer = 1;\n")
+        .then(() => step({}))
+        .then((result) => {
+          second = result;
+          response.end("ok");
+        });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const first = await step({ smoke: `http://127.0.0.1:${port}/`, env: "SET_BY_FIRST=1" });
+      expect(second?.exitCode, second?.log).toBe(0);
+      expect(codeOf(first), first.log).toBe("deploy-overtaken");
+      expect(first.outputs.get("deployed")).toBe("false");
+      expect(first.summary).toContain("The code of another deploy is live.");
+      expect(first.summary).toContain("SET_BY_FIRST".replaceAll("_", "&#95;"));
+    } finally {
+      server.close();
+      await rm(file, { force: true });
+    }
+  });
+
   it("shows all that the preflight finds, and changes nothing", LONG, async () => {
     const config = join(app, "convex", "auth.config.ts");
     const before = await readFile(config, "utf8");
@@ -173,6 +205,39 @@ describe("the deploy bundle", () => {
     const result = await step({ url: `${standin.url}/`, preflight: "warn" });
     expect(result.exitCode, result.log).toBe(0);
     expect(result.log).toMatch(/::warning::\[url-invalid\]/);
+  });
+
+  it("deploys through TLS, websocket included, when the authority is known to the job", LONG, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tls-"));
+    const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
+    const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate];
+    execFileSync("openssl", ["req", ...made, ...subject], { stdio: "ignore" });
+    await using proxy = await startNginx(
+      `ssl_certificate ${certificate}; ssl_certificate_key ${key};
+       location / { proxy_pass ${standin.url}; proxy_http_version 1.1;
+       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; }`,
+      { tls: true },
+    );
+    const schema = join(app, "convex", "schema.ts");
+    const before = await readFile(schema, "utf8");
+    const url = `https://127.0.0.1:${proxy.port}`;
+    const env = { NODE_EXTRA_CA_CERTS: certificate };
+    try {
+      const refused = await step({ url });
+      expect(codeOf(refused), refused.log).toBe("backend-tls");
+      await step({ url }, { env });
+      await writeFile(schema, before.replace('.index("by_name", ["name"])', ""));
+      const result = await step({ url }, { env });
+      expect(result.exitCode, result.log).toBe(0);
+      expect(JSON.parse(result.outputs.get("changes") ?? "")).toMatchObject({
+        indexes: { removed: ["rooms.by_name"] },
+      });
+      expect(result.log).toContain(`Deployed Convex functions to ${url}`);
+    } finally {
+      await writeFile(schema, before);
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("takes URL and key from the CLI's variables", LONG, async () => {
