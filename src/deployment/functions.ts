@@ -69,7 +69,7 @@ export async function runCalls(
     if (!result.ok) throw await failure(client, path, result, options.showDocuments === true);
     const value = JSON.stringify(result.value) ?? "null";
     deps.log.info(`Ran ${path} in ${(ms / 1000).toFixed(1)} s.`);
-    if (value !== "null") deps.log.foreign([value.length > 1000 ? `${value.slice(0, 1000)}…` : value]);
+    if (value !== "null") deps.log.foreign([`It returned ${value.length > 1000 ? `${value.slice(0, 1000)}…` : value}`]);
     done.push({ path, ms });
   }
   return done;

@@ -24,6 +24,8 @@ export interface PushRequest {
   readonly showDocuments?: boolean;
   /** What annotations are relative to. */
   readonly repositoryRoot: string;
+  /** Ends the CLI; `push` then rejects with its reason. */
+  readonly signal?: AbortSignal;
   /** Where the CLI is sent instead of `url`: a relay on this machine. Its output shows `url` all the same. */
   readonly through?: string;
 }
@@ -92,8 +94,9 @@ async function pushOnce(
     ],
     {
       cwd: project.root,
-      env: { ...cliEnvironment(deps.env, url, adminKey), ...(through === undefined ? {} : withoutProxy(deps.env)) },
+      env: { ...cliEnvironment(deps.env, url, adminKey), ...withoutProxy(deps.env, new URL(url).hostname) },
       timeoutMs,
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
       onLine: (line) => printer.add(outward(withoutColours(line))),
     },
   );
@@ -137,10 +140,10 @@ export function cliEnvironment(
   };
 }
 
-/** The CLI would send its calls to 127.0.0.1 by a proxy too (contract 5.5). */
-function withoutProxy(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+/** The CLI would send its calls to a backend of this job, and to 127.0.0.1, by a proxy too (contract 5.5). */
+function withoutProxy(env: Readonly<Record<string, string | undefined>>, host: string): Record<string, string> {
   const given = [env["NO_PROXY"], env["no_proxy"]].filter((list) => list !== undefined && list !== "");
-  const list = [...new Set([...given, "127.0.0.1"])].join(",");
+  const list = [...new Set([...given, "127.0.0.1", host])].join(",");
   return { NO_PROXY: list, no_proxy: list };
 }
 

@@ -1,13 +1,17 @@
 import { debug, info, setFailed } from "@actions/core";
 import { ActionError, messageOf } from "./errors.ts";
-import { flushForeign } from "./log.ts";
+import { flushForeign, jobLog } from "./log.ts";
 import { redactKnown } from "./mask.ts";
+
+export const REPORT_DEFECT =
+  "This is a defect of the action: report it with the log of a run that has debug logging on.";
 
 /** Prints why, one line a cause, below the error itself. */
 function explain(failure: unknown): void {
   for (let cause = failure instanceof Error ? failure.cause : undefined; cause instanceof Error; cause = cause.cause) {
-    info(redactKnown(`  caused by: ${messageOf(cause)}`));
+    jobLog.foreign(`caused by: ${messageOf(cause)}`.split("\n"));
   }
+  flushForeign();
   if (failure instanceof Error && failure.stack !== undefined) debug(redactKnown(failure.stack));
 }
 
@@ -25,10 +29,7 @@ export async function runAction(main: () => Promise<void>): Promise<void> {
   try {
     await main();
   } catch (failure) {
-    const text =
-      failure instanceof ActionError
-        ? failure.text
-        : `[internal] ${messageOf(failure)} → This is a defect of the action: report it with the log of a run that has debug logging on.`;
+    const text = failure instanceof ActionError ? failure.text : `[internal] ${messageOf(failure)} → ${REPORT_DEFECT}`;
     flushForeign();
     setFailed(redactKnown(text));
     explain(failure);

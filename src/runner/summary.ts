@@ -1,4 +1,5 @@
-import { summary } from "@actions/core";
+import { summary, warning } from "@actions/core";
+import { messageOf } from "./errors.ts";
 import { redactKnown } from "./mask.ts";
 
 /** The runner refuses a summary of 1 MiB and more. */
@@ -10,7 +11,7 @@ export function escapeMarkdown(text: string): string {
     .replace(/&/g, "&amp;")
     .replace(/</g, "&lt;")
     .replace(/>/g, "&gt;")
-    .replace(/[\\`*_[\]|~#@]/g, (character) => `&#${character.charCodeAt(0)};`)
+    .replace(/[\\`*[\]|~#@]/g, (character) => `&#${character.charCodeAt(0)};`)
     .replace(/\r?\n/g, "<br>");
 }
 
@@ -53,5 +54,10 @@ export async function writeSummary(markdown: string): Promise<void> {
   if (Buffer.byteLength(text) > LARGEST_SUMMARY) {
     text = `${Buffer.from(text).subarray(0, LARGEST_SUMMARY).toString("utf8")}\n\n(Cut here: the rest is in the log.)`;
   }
-  await summary.addRaw(text, true).write();
+  try {
+    await summary.addRaw(text, true).write();
+  } catch (error) {
+    // A summary is told, not done: it must neither fail a good run nor hide why a bad one failed.
+    warning(`The job summary could not be written: ${messageOf(error)}`);
+  }
 }

@@ -1,7 +1,7 @@
 import { endLeftover, findLeftovers as findProcesses } from "../backend/binary-leftovers.ts";
 import { resolveImage } from "../backend/catalogue.ts";
 import { startDashboard } from "../backend/docker/dashboard.ts";
-import { connectEngine } from "../backend/docker/engine.ts";
+import { canRunLinux, connectEngine } from "../backend/docker/engine.ts";
 import { ensureImage } from "../backend/docker/image.ts";
 import { findLeftovers as findContainers, reclaim as reclaimContainers } from "../backend/docker/leftovers.ts";
 import { probeOrigins } from "../backend/docker/probe.ts";
@@ -11,21 +11,27 @@ import type { Prepared } from "./prepare.ts";
 import { type Run, tempOf, type Usable } from "./run.ts";
 import { reportTeardown } from "./teardown.ts";
 
+async function leftoverContainers(prepared: Prepared, deps: Deps): Promise<string[]> {
+  const { reclaim, runtime, serviceContainer } = prepared.inputs;
+  if (serviceContainer === undefined && (runtime === "binary" || (runtime === "auto" && !(await canRunLinux(deps))))) {
+    return [];
+  }
+  const engine = await connectEngine(deps);
+  const leftovers = await findContainers(engine, deps);
+  if (reclaim) reportTeardown(await reclaimContainers(engine, leftovers, deps), deps);
+  return leftovers.map(({ what }) => what);
+}
+
 /** Leftovers of dead runs hold ports and memory on self-hosted machines; a hosted runner has none. */
 export async function handleLeftovers(prepared: Prepared, deps: Deps): Promise<void> {
   if (deps.env["RUNNER_ENVIRONMENT"] === "github-hosted") return;
-  const { reclaim, runtime, serviceContainer } = prepared.inputs;
+  const { reclaim } = prepared.inputs;
   const found: string[] = [];
   for (const leftover of await findProcesses(deps)) {
     if (reclaim) await endLeftover(leftover, deps);
     found.push(leftover.what);
   }
-  if (runtime === "docker" || serviceContainer !== undefined) {
-    const engine = await connectEngine(deps);
-    const leftovers = await findContainers(engine, deps);
-    if (reclaim) reportTeardown(await reclaimContainers(engine, leftovers, deps), deps);
-    found.push(...leftovers.map(({ what }) => what));
-  }
+  found.push(...(await leftoverContainers(prepared, deps)));
   if (found.length === 0) return;
   const list = found.join("; ");
   if (reclaim) deps.log.notice(`Removed what dead runs left on this machine: ${list}.`);

@@ -2,6 +2,7 @@ import { bootFailure, READ_LINES } from "../backend/boot-failure.ts";
 import { waitUntilReady } from "../backend/readiness.ts";
 import { issueAdminKey } from "../credentials/admin-key.ts";
 import { DeploymentClient } from "../deployment/client.ts";
+import { ActionError } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { launch } from "./launch.ts";
 import type { Run, Usable } from "./run.ts";
@@ -68,16 +69,24 @@ export async function bringUp(run: Run): Promise<Usable> {
 
 /** A backend that ends under our hands (full disk, lost database) first fails the call that is under way. */
 const ENDING_MS = 300;
+/** Longer after an error that its end would explain. */
+const SUSPECTED_ENDING_MS = 2000;
 
 /** The error that explains more: why the backend ended, where it did, with what failed as its cause. */
-export async function insteadOf(error: unknown, { launched, adminKey }: Usable, run: Run): Promise<unknown> {
+export async function insteadOf(
+  error: unknown,
+  { launched, adminKey }: Usable,
+  endedAt: () => number | undefined,
+  run: Run,
+): Promise<unknown> {
   const { backend, instanceSecret } = launched;
   const { clock, log } = run.deps;
-  const ended = await Promise.race([backend.ended, clock.sleep(ENDING_MS)]);
+  const suspected = error instanceof ActionError && /^(backend|deploy|run|import)-/.test(error.code);
+  const ended = await Promise.race([backend.ended, clock.sleep(suspected ? SUSPECTED_ENDING_MS : ENDING_MS)]);
   if (ended === undefined) return error;
   const lines = await backend.logs(READ_LINES).catch(() => []);
   const secrets = instanceSecret === undefined ? [adminKey] : [adminKey, instanceSecret];
-  const failure = bootFailure(ended, lines, { afterMs: clock.now() - run.timeline.start, secrets }, log);
+  const failure = bootFailure(ended, lines, { afterMs: (endedAt() ?? clock.now()) - run.timeline.start, secrets }, log);
   failure.cause = error;
   return failure;
 }

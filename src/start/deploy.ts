@@ -13,6 +13,15 @@ import type { Deps } from "../system/deps.ts";
 import type { Launched } from "./launch.ts";
 import { type Prepared, reportMissing } from "./prepare.ts";
 
+/** How the deployment is talked to. */
+interface Access {
+  readonly adminKey: string;
+  readonly client: DeploymentClient;
+  readonly keys: AuthKeys | undefined;
+  /** Aborts when the backend has ended. */
+  readonly signal: AbortSignal;
+}
+
 /** Sets all variables in one batch and returns their names, sorted. */
 export async function pushVariables(
   prepared: Prepared,
@@ -63,8 +72,7 @@ function describe(functions: unknown, tables: unknown): string {
 export async function deployProject(
   prepared: Prepared,
   launched: Launched,
-  adminKey: string,
-  client: DeploymentClient,
+  { adminKey, client, signal }: Access,
   deps: Deps,
 ): Promise<string | undefined> {
   const { project, inputs } = prepared;
@@ -78,6 +86,7 @@ export async function deployProject(
       codegen: inputs.codegen,
       showDocuments: inputs.showDocuments,
       repositoryRoot: prepared.workspace,
+      signal,
     }),
   );
   const [functions, tables] = await Promise.all([
@@ -131,14 +140,14 @@ export async function checkOwnIssuer(
 export async function deployAndSeed(
   prepared: Prepared,
   launched: Launched,
-  access: { readonly adminKey: string; readonly client: DeploymentClient; readonly keys: AuthKeys | undefined },
+  access: Access,
   timeline: Timeline,
   report: (facts: { deployed?: string; imported?: string; ran?: string[]; signIn?: string }) => void,
   deps: Deps,
 ): Promise<void> {
-  const { adminKey, client, keys } = access;
+  const { client, keys } = access;
   if (prepared.project !== undefined) {
-    const deployed = await timeline.phase("deploy", () => deployProject(prepared, launched, adminKey, client, deps));
+    const deployed = await timeline.phase("deploy", () => deployProject(prepared, launched, access, deps));
     if (deployed !== undefined) report({ deployed });
   }
   if (prepared.imports.length > 0) {

@@ -10,6 +10,7 @@ import { startContainer } from "../backend/docker/container.ts";
 import { canRunLinux, connectEngine, type Engine } from "../backend/docker/engine.ts";
 import { ensureImage } from "../backend/docker/image.ts";
 import { checkBinaryPath, obtainBinary } from "../backend/download.ts";
+import { ActionError } from "../runner/errors.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
 import { readyDatabase } from "./database.ts";
@@ -186,6 +187,13 @@ export async function launch(
   deps: Deps,
 ): Promise<Launched> {
   const runtime = await chooseRuntime(prepared.inputs, deps);
+  if (runtime === "binary" && prepared.inputs.dashboard) {
+    throw new ActionError(
+      "input-conflict",
+      "dashboard is true, but this machine has no Docker engine, so runtime: auto took the binary.",
+      "Leave dashboard out, or use a runner with Docker.",
+    );
+  }
   if (runtime === "service-container") return await adopt(prepared, save, timeline, deps);
   const { database, inputs, backendEnv } = prepared;
   if (database !== undefined) {

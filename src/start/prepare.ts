@@ -1,4 +1,7 @@
+import { access, constants, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { resolveBinary } from "../backend/binary-catalogue.ts";
+import { resolveImage } from "../backend/catalogue.ts";
 import type { DatabaseTarget } from "../backend/database.ts";
 import { type AuthKeys, authVariables, generateAuthKeys, readAuthKeys } from "../credentials/auth-keys.ts";
 import { checkInstanceSecret, generateInstanceSecret } from "../credentials/instance-secret.ts";
@@ -8,10 +11,11 @@ import { type FunctionCall, parseCalls } from "../deployment/functions.ts";
 import { type ImportSource, parseImport } from "../deployment/import.ts";
 import { findProject, type Project } from "../deployment/project.ts";
 import { parseVariables, planVariables, type VariablePlan } from "../deployment/variables.ts";
-import { ActionError } from "../runner/errors.ts";
+import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { checkDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
+import { tempOf } from "./run.ts";
 
 /** Names of `backend-env` that an input of their own sets. */
 const OWN_INPUT: Readonly<Record<string, string>> = {
@@ -71,11 +75,45 @@ async function keysOf(inputs: StartInputs, deps: Deps): Promise<{ readonly authK
 }
 
 /**
+ * What a start writes to must be there: found out before anything exists.
+ * @throws ActionError `temp-unusable`, `data-directory`
+ */
+async function checkPlaces(inputs: StartInputs, workspace: string, deps: Deps): Promise<void> {
+  const temp = tempOf(deps);
+  try {
+    await access(temp, constants.W_OK);
+  } catch (error) {
+    throw new ActionError(
+      "temp-unusable",
+      `The runner's folder for temporary files, ${temp}, cannot be written to: ${messageOf(error)}.`,
+      "Set RUNNER_TEMP to a folder that exists, or leave it to the runner.",
+      { cause: error },
+    );
+  }
+  if (inputs.data === undefined || inputs.runtime === "docker") return;
+  const kept = await stat(resolve(workspace, inputs.data)).catch(() => undefined);
+  if (kept !== undefined && !kept.isDirectory()) {
+    throw new ActionError("data-directory", `data: ${inputs.data} is a file.`, "Name a directory.");
+  }
+}
+
+/** Judges `version` and `image` first: what runs is the most basic thing that can be wrong. Pure, so done again later. */
+function checkVersion(inputs: StartInputs, deps: Deps): void {
+  const { version, image, requireDigest } = inputs;
+  if (inputs.runtime === "docker") resolveImage({ version, image, requireDigest });
+  else if (version !== undefined && inputs.runtime === "binary") {
+    resolveBinary({ version, platform: deps.platform, arch: deps.arch });
+  }
+}
+
+/**
  * Reads files, parses what inputs hold, finds the project and what its code reads.
  * @throws ActionError for every bad input; nothing was started then
  */
 export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared> {
   const workspace = deps.env["GITHUB_WORKSPACE"] ?? process.cwd();
+  await checkPlaces(inputs, workspace, deps);
+  checkVersion(inputs, deps);
   const directory = resolve(workspace, inputs.workingDirectory);
   const instanceSecret = inputs.instanceSecret ?? generateInstanceSecret();
   checkInstanceSecret(instanceSecret);

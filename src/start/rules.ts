@@ -114,8 +114,11 @@ function checkDeploy(inputs: StartInputs): void {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw invalid("url-variables", name, "names of environment variables, such as VITE_CONVEX_URL");
     }
-    if (/^(GITHUB_|RUNNER_)|^(NODE_OPTIONS|PATH|HOME|CI)$/.test(name)) {
-      throw invalid("url-variables", name, "names that the runner does not use itself");
+    if (/^(GITHUB_|RUNNER_|ACTIONS_|LD_|DYLD_)|^(NODE_OPTIONS|PATH|HOME|CI)$/.test(name)) {
+      throw invalid("url-variables", name, "names that the runner and the system do not use themselves");
+    }
+    if (/^CONVEX_(SELF_HOSTED_|SITE_URL$|DEPLOY)/.test(name)) {
+      throw invalid("url-variables", name, "names that export-env does not set already");
     }
   }
 }

@@ -2,9 +2,10 @@ import type { BackendState } from "../backend/backend.ts";
 import type { AuthKeys } from "../credentials/auth-keys.ts";
 import { PushError } from "../deployment/push.ts";
 import { annotateErrors } from "../runner/annotations.ts";
-import { ActionError } from "../runner/errors.ts";
+import { ActionError, messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { setOutput, setSecretOutput } from "../runner/outputs.ts";
+import { REPORT_DEFECT } from "../runner/run.ts";
 import { seconds, writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
@@ -25,14 +26,22 @@ function describeBackend({ launched }: Usable): Partial<StartReport> {
   const pinned = byDefault ? " (pinned by this action)" : "";
   return {
     runtime: `${runtime} · ${where}`,
-    release: `${version ?? "unknown"}${pinned}`,
+    release: `${version ?? "not known"}${pinned}`,
     ...(backend.imageDigest === undefined ? {} : { imageDigest: backend.imageDigest }),
     ...(backend.revision === undefined ? {} : { revision: backend.revision }),
   };
 }
 
+/** How long advice may keep the step after everything else is done. */
+const ADVICE_MS = 1000;
+
 /** Tells the job of the backend, then variables, deploy and seed; the backend stays up whatever fails here. */
-async function makeUsable(usable: Usable, keysMade: Promise<AuthKeys> | undefined, run: Run): Promise<void> {
+async function makeUsable(
+  usable: Usable,
+  keysMade: Promise<AuthKeys> | undefined,
+  signal: AbortSignal,
+  run: Run,
+): Promise<void> {
   const { prepared, timeline, tell, deps } = run;
   const { inputs } = prepared;
   const { launched, client } = usable;
@@ -54,11 +63,12 @@ async function makeUsable(usable: Usable, keysMade: Promise<AuthKeys> | undefine
   }
   const dashboard = addDashboard(usable, run);
   dashboard.catch(() => undefined);
-  // What is only told must neither fail the step nor delay it.
+  // What is only told must not fail the step, and delay it for a moment at most.
   const advice = Promise.allSettled([probe(usable, run), inputs.reclaim ? undefined : handleLeftovers(prepared, deps)]);
-  await deployAndSeed(prepared, launched, { adminKey: usable.adminKey, client, keys }, timeline, tell, deps);
+  await deployAndSeed(prepared, launched, { adminKey: usable.adminKey, client, keys, signal }, timeline, tell, deps);
   await dashboard;
-  for (const outcome of await advice) {
+  const told = await Promise.race([advice, deps.clock.sleep(ADVICE_MS)]);
+  for (const outcome of told ?? []) {
     if (outcome.status === "rejected") deps.log.debug(String(outcome.reason));
   }
 }
@@ -79,10 +89,17 @@ async function startAndDeploy(run: Run): Promise<void> {
     if (state !== undefined) reportTeardown(await teardown(state, deps), deps);
     throw error;
   }
+  // The CLI would try for half a minute to reach a backend that has ended.
+  const over = new AbortController();
+  let endedAt: number | undefined;
+  void usable.launched.backend.ended.then(() => {
+    endedAt = deps.clock.now();
+    over.abort(new Error("the backend ended"));
+  });
   try {
-    await makeUsable(usable, keysMade, run);
+    await makeUsable(usable, keysMade, over.signal, run);
   } catch (error) {
-    throw await insteadOf(error, usable, run);
+    throw await insteadOf(error, usable, () => endedAt, run);
   } finally {
     // Otherwise this process would wait for the backend to end.
     usable.launched.backend.detach();
@@ -128,7 +145,8 @@ export async function start(read: ReadInput, deps: Deps, startedAt: number): Pro
   } catch (error) {
     const findings = error instanceof PushError ? error.annotations : [];
     annotateErrors(findings);
-    if (error instanceof ActionError) await writeSummary(failureSummary(error, report, timeline, findings));
+    const shown = error instanceof ActionError ? error : new ActionError("internal", messageOf(error), REPORT_DEFECT);
+    await writeSummary(failureSummary(shown, report, timeline, findings));
     throw error;
   }
 }

@@ -11,8 +11,10 @@ export interface ExecOptions {
   readonly input?: string;
   /** Called for each line of either stream as it comes, without its line end. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
-  /** The child is killed after that time; `timedOut` is then true. */
+  /** The child and what it started are killed after that time; `timedOut` is then true. */
   readonly timeoutMs?: number;
+  /** Kills likewise, and rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ExecResult {
@@ -40,8 +42,18 @@ function collect(stream: Readable, onLine: ((line: string) => void) | undefined)
 // A cancelled job ends this process; what it runs must not go on working at the user's deployment.
 const children = new Set<ChildProcess>();
 process.once("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
+  for (const child of children) killTree(child);
 });
+
+/** Ends a child with all that it started: each child leads a process group (Windows has none, and ends the child alone). */
+function killTree(child: ChildProcess): void {
+  try {
+    if (process.platform === "win32" || child.pid === undefined) child.kill("SIGKILL");
+    else process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
+}
 
 export const systemExec: Exec = {
   run: (command, args, options = {}) =>
@@ -51,6 +63,7 @@ export const systemExec: Exec = {
         env: options.env === undefined ? process.env : { ...options.env },
         stdio: ["pipe", "pipe", "pipe"],
         windowsHide: true,
+        detached: process.platform !== "win32",
       });
       children.add(child);
       let timedOut = false;
@@ -59,8 +72,10 @@ export const systemExec: Exec = {
           ? undefined
           : setTimeout(() => {
               timedOut = true;
-              child.kill("SIGKILL");
+              killTree(child);
             }, options.timeoutMs);
+      const aborted = (): void => killTree(child);
+      options.signal?.addEventListener("abort", aborted, { once: true });
       const { onLine } = options;
       const stdout = collect(child.stdout, onLine === undefined ? undefined : (line) => onLine(line, "stdout"));
       const stderr = collect(child.stderr, onLine === undefined ? undefined : (line) => onLine(line, "stderr"));
@@ -68,14 +83,21 @@ export const systemExec: Exec = {
         // The child ended without reading its input; its exit code tells the rest.
       });
       child.stdin.end(options.input ?? "");
-      child.on("error", (error) => {
+      const over = (): void => {
         clearTimeout(timer);
+        options.signal?.removeEventListener("abort", aborted);
         children.delete(child);
+      };
+      child.on("error", (error) => {
+        over();
         reject(error);
       });
       child.on("close", (code, signal) => {
-        clearTimeout(timer);
-        children.delete(child);
+        over();
+        if (options.signal?.aborted === true) {
+          reject(options.signal.reason);
+          return;
+        }
         const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
         resolve({ exitCode, stdout: stdout.text(), stderr: stderr.text(), timedOut });
       });

@@ -55,8 +55,12 @@ export class HttpFault extends Error {
 
 // Node's own `fetch` costs about 30 ms on first use; the start of a backend is measured in such amounts.
 const agent = new Agent({ keepAlive: true });
+// What may not be done twice gets a connection of its own: on a kept one that the server is closing nobody can tell
+// whether it was done.
+const freshAgent = new Agent({ keepAlive: false });
 // The proxy variables count for https only: plain http goes to backends on this machine.
 const secureAgent = new HttpsAgent({ keepAlive: true, proxyEnv: process.env });
+const freshSecureAgent = new HttpsAgent({ keepAlive: false, proxyEnv: process.env });
 
 function describe(url: URL, options: HttpRequest): string {
   const where = options.socketPath === undefined ? url.origin : options.socketPath;
@@ -68,13 +72,24 @@ function faultOf(name: string, error: unknown): HttpFault {
   return new HttpFault(systemCode(error) ?? "UNKNOWN", `${name}: ${messageOf(error)}`, { cause: error });
 }
 
+function agentFor(repeatable: boolean, options: HttpRequest): HttpsAgent {
+  if (options.tls !== undefined) return new HttpsAgent(options.tls);
+  return repeatable ? secureAgent : freshSecureAgent;
+}
+
 function open(target: string, options: HttpRequest): Promise<HttpStream> {
   const url = new URL(target);
   const timeoutMs = options.timeoutMs ?? 30_000;
+  const repeatable = ["GET", "HEAD"].includes(options.method ?? "GET");
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
-      // A kept connection that the server closed meanwhile: nothing of this request was processed.
-      if (request.reusedSocket && systemCode(error) === "ECONNRESET" && options.signal?.aborted !== true) {
+      // A kept connection that the server closed meanwhile.
+      if (
+        repeatable &&
+        request.reusedSocket &&
+        systemCode(error) === "ECONNRESET" &&
+        options.signal?.aborted !== true
+      ) {
         open(target, options).then(resolve, reject);
         return;
       }
@@ -95,9 +110,9 @@ function open(target: string, options: HttpRequest): Promise<HttpStream> {
         ? httpsRequest(url, {
             ...common,
             ...options.tls,
-            agent: options.tls === undefined ? secureAgent : new HttpsAgent(options.tls),
+            agent: agentFor(repeatable, options),
           })
-        : httpRequest(url, { ...common, agent });
+        : httpRequest(url, { ...common, agent: repeatable ? agent : freshAgent });
     request.on("timeout", () => {
       request.destroy(new HttpFault("TIMEOUT", `${describe(url, options)}: no answer within ${timeoutMs / 1000} s`));
     });

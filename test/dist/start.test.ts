@@ -182,6 +182,50 @@ describe("a deploy that fails", () => {
   });
 });
 
+describe("a machine that is not as usual", () => {
+  it("deploys past a proxy that is set for everything", { timeout: 60_000 }, async () => {
+    const job = await newJob();
+    const proxy = { HTTP_PROXY: "http://127.0.0.1:9", http_proxy: "http://127.0.0.1:9" };
+    const main = await job.action("start", { inputs: binary({ auth: "convex-auth" }), env: proxy });
+    expect(main.exitCode, main.log).toBe(0);
+    await job.action("stop");
+  });
+
+  it("notices at once that the backend has ended under a deploy", { timeout: 60_000 }, async () => {
+    const job = await newJob();
+    let killedAt = 0;
+    const main = await job.action("start", {
+      inputs: binary({ auth: "convex-auth" }),
+      onLine: (line) => {
+        if (!line.includes("Deploying to") || killedAt !== 0) return;
+        killedAt = Date.now();
+        void processesOf(job.directory).then((all) => {
+          for (const { pid, argv } of all) if (argv.includes("--instance-name")) process.kill(pid, "SIGKILL");
+        });
+      },
+    });
+    expect(codeOf(main), main.log).toBe("backend-exited");
+    expect(Date.now() - killedAt).toBeLessThan(15_000);
+    await job.action("stop");
+    expect(await processesOf(job.directory)).toEqual([]);
+  });
+
+  it("is not failed by a summary that cannot be written", { timeout: 60_000 }, async () => {
+    const job = await newJob();
+    const env = { GITHUB_STEP_SUMMARY: "/nonexistent/summary.md" };
+    const main = await job.action("start", { inputs: binary({ deploy: "false" }), env });
+    expect(main.exitCode, main.log).toBe(0);
+    expect(main.log).toContain("::warning::The job summary could not be written");
+    await job.action("stop");
+  });
+
+  it("says so when the runner's temporary folder is missing", async () => {
+    const job = await newJob();
+    const main = await job.action("start", { inputs: binary(), env: { RUNNER_TEMP: "/nonexistent" } });
+    expect(codeOf(main), main.log).toBe("temp-unusable");
+  });
+});
+
 describe("a step that is killed", () => {
   it.each<[string, RegExp, NodeJS.Signals]>([
     ["as soon as the state is saved", /add-mask/, "SIGKILL"],
