@@ -43,25 +43,52 @@ async function portTaken(port: number, bind: string, deps: Deps): Promise<Action
   );
 }
 
-/** Waits until the backend listens or has ended; true when it ended because somebody else had one of its ports. */
-export async function lostPort(backend: RunningBackend, deps: Deps): Promise<boolean> {
-  const over = new AbortController();
-  let ended = false;
-  void backend.ended.then(() => {
-    ended = true;
-    over.abort();
-  });
-  // Bounded by the caller's own wait for readiness: what has not shown within that time is not a lost port.
-  const until = deps.clock.now() + 5000;
-  while (!ended && deps.clock.now() < until) {
-    const there = await deps.http
-      .request(`${backend.url}/instance_name`, { timeoutMs: 1000, signal: over.signal, maxBytes: 65_536 })
-      .catch(() => undefined);
-    if (there !== undefined) break;
-    await deps.clock.sleep(10, over.signal).catch(() => undefined);
+/** How long a start on chosen ports is watched. Short: the wait for readiness, with its time limit, begins after it. */
+const WATCH_MS = 300;
+/** Long enough for a backend whose port is another's to end of it (contract 1.6: within half a second, more under load). */
+const END_MS = 3000;
+const PAUSE_MS = 20;
+
+/**
+ * Whether somebody took one of the ports between the choice and the start: the backend ends of it with "Could not start
+ * backend on ..." (contract 1.6). Answers tell nothing, as they may be the other's. Resolves once the backend itself
+ * listens (Linux), has ended, or has run for 300 ms; longer only where another process is seen to hold a port.
+ */
+export async function lostPort(backend: RunningBackend, addresses: Addresses, deps: Deps): Promise<boolean> {
+  const ended = backend.ended.then(() => true);
+  const endsWithin = async (ms: number): Promise<boolean> => {
+    const over = new AbortController();
+    const slept = deps.clock.sleep(ms, over.signal).then(
+      () => false,
+      () => false,
+    );
+    try {
+      return await Promise.race([ended, slept]);
+    } finally {
+      over.abort();
+    }
+  };
+  const until = deps.clock.now() + WATCH_MS;
+  while (!(await endsWithin(PAUSE_MS))) {
+    const holders = await holdersOf(addresses, backend, deps);
+    if (holders.includes("another")) {
+      if (!(await endsWithin(END_MS))) return false;
+      break;
+    }
+    if (holders.every((holder) => holder === "backend") || deps.clock.now() >= until) return false;
   }
-  // An answer may come from the one who took the port: ours ends of it at once (contract 1.6).
-  if (!ended) return false;
   const lines = await backend.logs(50);
   return lines.some((line) => /Could not start (backend|backend_http_proxy) on/.test(line));
+}
+
+type Holder = "backend" | "another" | "nobody";
+
+/** Only on Linux, where it costs no process. Elsewhere "nobody" stands for "not known" too. */
+async function holdersOf({ port, sitePort }: Addresses, { pid }: RunningBackend, deps: Deps): Promise<Holder[]> {
+  if (deps.platform !== "linux") return ["nobody"];
+  const found = await Promise.all([port, sitePort].map((one) => whoHolds(one, deps)));
+  return found.map((who) => {
+    if (who === undefined) return "nobody";
+    return who.endsWith(`(pid ${pid})`) ? "backend" : "another";
+  });
 }

@@ -46,7 +46,7 @@ const PORT_ATTEMPTS = 4;
 
 /**
  * Starts the release binary as a process of its own group that outlives this one (contract 1.1, 1.6). Returns as soon
- * as it runs; whether it is ready is `waitUntilReady`'s to say. The state is saved before anything is made.
+ * as it runs (on chosen ports: after 300 ms at most, see `lostPort`); whether it is ready is `waitUntilReady`'s to say. The state is saved before anything is made.
  * @throws ActionError `port-taken`, `port-forbidden`, `binary-unfit`, `data-in-use`
  */
 export async function startBinary(
@@ -75,7 +75,7 @@ export async function startBinary(
     const addresses = await choosePorts(spec, deps);
     const backend = await launch(spec, place, layout, addresses, env, state, save, deps);
     const chosen = spec.port === 0 || spec.sitePort === 0;
-    if (!chosen || attempt === PORT_ATTEMPTS || !(await lostPort(backend, deps))) return backend;
+    if (!chosen || attempt === PORT_ATTEMPTS || !(await lostPort(backend, addresses, deps))) return backend;
     deps.log.info(`Another process took port ${addresses.port} or ${addresses.sitePort} meanwhile; trying others.`);
   }
 }

@@ -5,13 +5,16 @@ import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { BackendSpec } from "../../../src/backend/backend.ts";
+import type { BackendSpec, RunningBackend } from "../../../src/backend/backend.ts";
 import { type BinaryState, startBinary } from "../../../src/backend/binary.ts";
+import type { Addresses } from "../../../src/backend/binary-command.ts";
 import { endLeftover, findLeftovers } from "../../../src/backend/binary-leftovers.ts";
+import { lostPort } from "../../../src/backend/binary-ports.ts";
 import { stopBinary } from "../../../src/backend/binary-stop.ts";
 import { bootFailure } from "../../../src/backend/boot-failure.ts";
 import { tailOf } from "../../../src/backend/log-tail.ts";
 import { jobIsAlive, jobProcess, linuxStartTime, processTable } from "../../../src/backend/process-table.ts";
+import { waitUntilReady } from "../../../src/backend/readiness.ts";
 import { freePorts } from "../../../src/system/ports.ts";
 import { fakeBackend, machine, serve, specOf, temporary } from "./support.ts";
 
@@ -33,6 +36,11 @@ async function start(overrides: Partial<BackendSpec> = {}, env: NodeJS.ProcessEn
   });
   const started = startBinary(specOf(overrides), { executable, owner, temp }, save, deps);
   return { started, states, deps, told, temp, owner, last: () => states.at(-1) as BinaryState };
+}
+
+function portsOf({ url, siteUrl, cloudOrigin, siteOrigin }: RunningBackend): Addresses {
+  const [port, sitePort] = [url, siteUrl].map((one) => Number(new URL(one).port));
+  return { port: port ?? 0, sitePort: sitePort ?? 0, url, siteUrl, cloudOrigin, siteOrigin };
 }
 
 function runs(pid: number): boolean {
@@ -116,6 +124,33 @@ describe("startBinary", () => {
     expect(last().pid).toBe(pid);
     expect((await machine().deps.http.request(`${url}/instance_name`)).text()).toBe("lab");
     expect(told.info.join()).toContain("trying others");
+  });
+
+  it.runIf(linux)("is not fooled by the answers of the one who took the port", async () => {
+    const { started, states, told, last } = await start({ backendEnv: { FAKE: "lose-port-to-other" } });
+    const { pid, url } = await started;
+    expect(new Set(states.map((state) => state.pid)).size).toBe(3);
+    expect(last().pid).toBe(pid);
+    expect(told.info.join()).toContain("trying others");
+    expect((await machine().deps.http.request(`${url}/instance_name`)).text()).toBe("lab");
+  });
+
+  it("leaves the wait for readiness, and its time limit, to the caller also on chosen ports", async () => {
+    const { started } = await start({ backendEnv: { FAKE: "never-ready" } });
+    const backend = await started;
+    const before = Date.now();
+    expect(await lostPort(backend, portsOf(backend), machine().deps)).toBe(false);
+    expect(Date.now() - before).toBeLessThan(500);
+  });
+
+  it("does not wait for answers of a deaf backend", async () => {
+    const { started } = await start({ backendEnv: { FAKE: "deaf" } });
+    const backend = await started;
+    const before = Date.now();
+    const { deps } = machine();
+    const wish = { instanceName: "lab", adminKey: "lab|01current", timeoutMs: 600, secrets: [] };
+    await expect(waitUntilReady(backend, wish, deps)).rejects.toMatchObject({ code: "backend-not-ready" });
+    expect(Date.now() - before).toBeLessThan(600 + 500);
   });
 
   it("refuses what cannot be executed", async () => {
