@@ -39,7 +39,10 @@ function unknownCause(ended: Ended, lines: readonly string[]): Cause {
       : `${lines[panic]} ${lines[panic + 1] ?? ""}`.trim();
   return {
     why: said ?? (lines.length === 0 ? "it wrote nothing to its log" : "its log names no cause"),
-    hint: "Read its log above; if nothing in it is yours to change, try another release in version.",
+    hint:
+      lines.length === 0
+        ? "Start it again; if it ends so again, try another release in version."
+        : "Read its log above; if nothing in it is yours to change, try another release in version.",
   };
 }
 

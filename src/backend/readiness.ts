@@ -111,11 +111,18 @@ class Wait {
     }
   }
 
+  /** For one answer: no longer than the time that is left. */
+  #patience(): number {
+    const left = this.#expected.timeoutMs - (this.#deps.clock.now() - this.#started);
+    return Math.max(1, Math.min(ANSWER_MS, Math.ceil(left)));
+  }
+
   /** Any transport fault means "not yet": docker's proxy accepts and resets before the backend listens (contract 1.5). */
   async #answers(url: string, statuses?: readonly number[]): Promise<Try<string>> {
     try {
       const { signal } = this.#over;
-      const answer = await this.#deps.http.request(url, { timeoutMs: ANSWER_MS, signal, maxBytes: 1024 * 1024 });
+      const timeoutMs = this.#patience();
+      const answer = await this.#deps.http.request(url, { timeoutMs, signal, maxBytes: 1024 * 1024 });
       const known = statuses?.includes(answer.status) ?? true;
       return known ? { done: answer.text() } : { seen: `answers ${answer.status}` };
     } catch (error) {
@@ -144,7 +151,7 @@ class Wait {
     const identity = this.#identity ?? (await this.#identify());
     const client = new DeploymentClient({ ...identity, url: this.#backend.url, http, clock, log, attempts: 1 });
     try {
-      await client.checkAdminKey({ timeoutMs: ANSWER_MS, signal: this.#over.signal });
+      await client.checkAdminKey({ timeoutMs: this.#patience(), signal: this.#over.signal });
       return { done: identity };
     } catch (error) {
       if (!(error instanceof BackendError) || this.#over.signal.aborted) throw error;
@@ -176,9 +183,15 @@ class Wait {
     const seconds = this.#expected.timeoutMs / 1000;
     return new ActionError(
       "backend-not-ready",
-      `The backend runs, and was not ready within ${seconds} s; last seen: ${what}: ${seen}.`,
+      `The backend runs, and was not ready within ${seconds} s; last seen: ${seenAt(what, seen)}.`,
       this.#expected.hint ??
-        "Read its log above; raise ready-timeout if it was still working (a large database takes seconds).",
+        `${lines.length === 0 ? "Raise" : "Read its log above; raise"} ready-timeout if it was still working (a large database takes seconds).`,
     );
   }
+}
+
+/** What was seen mostly names the request itself. */
+function seenAt(what: string, seen: string): string {
+  const told = seen.replace(/[\s.]+$/, "");
+  return told.includes(what) ? told : `${what}: ${told}`;
 }

@@ -236,6 +236,14 @@ describe("bootFailure", () => {
     expect(failure([panic, "index out of bounds"], null, "SIGABRT").error.message).toContain("index out of bounds");
   });
 
+  it("points to no log that is empty", () => {
+    const { deps } = machine();
+    const ended = { exitCode: 1, signal: null, outOfMemory: false };
+    const { text } = bootFailure(ended, [], { afterMs: 1, secrets: [] }, deps.log);
+    expect(text).toContain("it wrote nothing to its log");
+    expect(text).not.toContain("above");
+  });
+
   it("says that memory ran out, or probably did", () => {
     expect(failure([], 137, null, true).error.message).toContain("for want of memory");
     expect(failure([], null, "SIGKILL").error.message).toContain("killed from outside");

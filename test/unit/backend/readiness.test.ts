@@ -103,7 +103,10 @@ describe("waitUntilReady", () => {
     const failure = waitUntilReady(backend, { ...CURRENT, timeoutMs: 300 }, deps);
     await expect(failure).rejects.toMatchObject({
       code: "backend-not-ready",
-      message: expect.stringMatching(/within 0\.3 s; last seen: .*\/version: .*ECONNREFUSED/),
+      message: expect.stringMatching(
+        /within 0\.3 s; last seen: GET http:\/\/127\.0\.0\.1:(\d+)\/version: connect ECONNREFUSED 127\.0\.0\.1:\1\.$/,
+      ),
+      hint: expect.stringMatching(/^Read its log above/),
     });
     expect(told.foreign.length).toBeGreaterThan(0);
   });
@@ -148,6 +151,40 @@ describe("waitUntilReady", () => {
     expect(await waitUntilReady(at(url), CURRENT, machine().deps)).toMatchObject({ legacy: false });
   });
 
+  it.each([
+    ["/version", 500],
+    ["/version", "reset"],
+    ["/instance_name", 503],
+    ["/api/check_admin_key", 429],
+    ["/api/check_admin_key", 503],
+    ["/api/check_admin_key", "reset"],
+  ] as const)("takes %s answered with %s for not yet", async (path, fault) => {
+    let faults = 0;
+    const url = await serve((request, response) => {
+      if (request.url === path && faults < 3) {
+        faults += 1;
+        if (fault === "reset") return void request.socket.destroy();
+        response.statusCode = fault;
+        return void response.end();
+      }
+      response.end(request.url === "/instance_name" ? "lab" : "{}");
+    });
+    expect(await waitUntilReady(at(url), CURRENT, machine().deps)).toMatchObject({ adminKey: CURRENT.adminKey });
+    expect(faults).toBe(3);
+  });
+
+  it("says where a status came from, and points to no log that is empty", async () => {
+    const url = await serve((_, response) => {
+      response.statusCode = 502;
+      response.end();
+    });
+    const silent = { ...at(url), logs: async () => [] };
+    await expect(waitUntilReady(silent, { ...CURRENT, timeoutMs: 50 }, machine().deps)).rejects.toMatchObject({
+      message: `The backend runs, and was not ready within 0.05 s; last seen: ${url}/version: answers 502.`,
+      hint: expect.stringMatching(/^Raise ready-timeout/),
+    });
+  });
+
   it("waits for the site port", async () => {
     const url = await serve((request, response) => response.end(request.url === "/instance_name" ? "lab" : "{}"));
     const [sitePort = 0] = await freePorts(1);
@@ -156,7 +193,7 @@ describe("waitUntilReady", () => {
       { ...CURRENT, timeoutMs: 300 },
       machine().deps,
     );
-    await expect(waiting).rejects.toThrow(new RegExp(`last seen: http://127\\.0\\.0\\.1:${sitePort}/version`));
+    await expect(waiting).rejects.toThrow(new RegExp(`last seen: GET http://127\\.0\\.0\\.1:${sitePort}/version`));
   });
 
   it("shows no secret in the lines it prints", async () => {
