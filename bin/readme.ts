@@ -24,6 +24,7 @@ interface Action {
 export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["README.md", "."],
   ["docs/deploy.md", "deploy"],
+  ["docs/doctor.md", "doctor"],
 ];
 
 export async function readAction(folder = "."): Promise<Action> {

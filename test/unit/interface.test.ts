@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { PAGES, readAction, withTables } from "../../bin/readme.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
+import { readDoctorInputs } from "../../src/doctor/inputs.ts";
 import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
 
@@ -26,6 +27,7 @@ const CREDENTIALS = {
 const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[], string][] = [
   [".", readStartInputs, ["job-status"], "src/start"],
   ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
+  ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
 ];
 
 describe.each(ACTIONS)("%s/action.yml", (folder, readInputs, unread, code) => {
@@ -81,10 +83,9 @@ describe("the slug", () => {
     const { repository } = JSON.parse(await read("package.json")) as { repository: { url: string } };
     const slug = /github\.com\/(.+)\.git$/.exec(repository.url)?.[1] ?? "";
     expect(slug).toMatch(/^[\w-]+\/[\w-]+$/);
-    const files = ["README.md", "docs/recipes.md", "docs/troubleshooting.md", "docs/deploy.md"];
+    const files = ["README.md", "docs/recipes.md", "docs/troubleshooting.md", "docs/deploy.md", "docs/doctor.md"];
     for (const file of files) {
-      for (const [, used] of (await read(file)).matchAll(/uses: +((?!actions\/)[\w-]+\/[\w-]+)[@/]/g))
-        expect(used, file).toBe(slug);
+      for (const [, used] of (await read(file)).matchAll(/uses: +([\w-]+\/action)[@/]/g)) expect(used, file).toBe(slug);
     }
   });
 });

@@ -1,0 +1,108 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
+import type { Finding } from "../../src/doctor/finding.ts";
+import { maskedForms } from "../../src/runner/mask.ts";
+import { type Standin, startStandin } from "../standin/standin.ts";
+import { Job, root, type StepResult } from "../support/job.ts";
+
+let standin: Standin;
+let workspace: string;
+const jobs: Job[] = [];
+
+beforeAll(async () => {
+  [standin, workspace] = await Promise.all([startStandin({ metrics: false }), mkdtemp(join(tmpdir(), "doctor-"))]);
+});
+afterAll(async () => {
+  await standin.stop();
+  await Promise.all([...jobs.map((job) => job.remove()), rm(workspace, { recursive: true, force: true })]);
+});
+
+async function step(
+  inputs: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<StepResult> {
+  const job = await Job.create(workspace);
+  jobs.push(job);
+  const all = { url: standin.url, "admin-key": standin.adminKey, "site-url": standin.siteUrl, ...inputs };
+  return await job.action("doctor", { inputs: all, env });
+}
+
+const codeOf = (result: StepResult): string | undefined => /^::error::\[([a-z0-9-]+)\]/m.exec(result.log)?.[1];
+const findingsOf = (result: StepResult): Finding[] => JSON.parse(result.outputs.get("findings") ?? "") as Finding[];
+
+async function setVariable(name: string, value: string | null): Promise<void> {
+  const answer = await fetch(`${standin.url}/api/update_environment_variables`, {
+    method: "POST",
+    headers: { authorization: `Convex ${standin.adminKey}`, "content-type": "application/json" },
+    body: JSON.stringify({ changes: [{ name, value }] }),
+  });
+  expect(answer.status).toBe(200);
+}
+
+describe("the doctor bundle", () => {
+  it("finds a good deployment good", async () => {
+    const result = await step({ "fail-on": "warning" });
+    expect(result.exitCode, result.log).toBe(0);
+    expect(Object.fromEntries(result.outputs)).toMatchObject({ ok: "true", errors: "0", warnings: "0" });
+    expect(findingsOf(result).map(({ check }) => check)).toEqual(expect.arrayContaining(["reach", "websocket"]));
+    expect(result.summary).toContain("### ✅ Doctor: nothing wrong");
+    expect(result.log).not.toMatch(/^::(error|warning)/m);
+  });
+
+  it("fails with all it found, as annotations, summary and JSON, and tells no secret", async () => {
+    const [keys, others] = await Promise.all([generateAuthKeys(), generateAuthKeys()]);
+    await setVariable("JWT_PRIVATE_KEY", keys.jwtPrivateKey);
+    await setVariable("JWKS", others.jwks);
+    const result = await step({ url: `${standin.url}/`, "dashboard-url": "http://127.0.0.1:9" });
+    expect(result.exitCode).toBe(1);
+    expect(codeOf(result), result.log).toBe("doctor-findings");
+    expect(Object.fromEntries(result.outputs)).toMatchObject({ ok: "false", errors: "2", warnings: "1" });
+    expect(findingsOf(result).slice(0, 3)).toMatchObject([
+      { check: "reach", level: "error" },
+      { check: "auth-keys", level: "error" },
+      { check: "dashboard", level: "warning" },
+    ]);
+    expect(result.log).toContain("::error title=auth-keys");
+    expect(result.log).toMatch(/^::warning::dashboard: /m);
+    expect(result.summary).toMatch(/\| ❌ \| `reach` \|[\s\S]*\| ❌ \| `auth-keys` \|[\s\S]*\| ⚠️ \| `dashboard` \|/);
+    const told = [
+      result.log.replace(/^::add-mask::.*$/gm, ""),
+      result.summary,
+      [...result.outputs.values()].join("\n"),
+    ];
+    const secrets = [standin.adminKey, standin.adminKey.split("|")[1] ?? "", keys.jwtPrivateKey].flatMap(maskedForms);
+    for (const text of told) for (const secret of secrets) expect(text.includes(secret)).toBe(false);
+  });
+
+  it("fails only as asked", async () => {
+    const never = await step({ "fail-on": "never" });
+    expect(never.exitCode, never.log).toBe(0);
+    expect(never.outputs.get("ok")).toBe("false");
+    await setVariable("JWT_PRIVATE_KEY", null);
+    expect((await step({})).exitCode).toBe(0);
+    expect(codeOf(await step({ "fail-on": "warning" }))).toBe("doctor-findings");
+    await setVariable("JWKS", null);
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ["no URL", { url: "" }, "input-missing"],
+    ["no key", { "admin-key": "" }, "input-missing"],
+    ["a site URL with a path", { "site-url": "https://a.example/http" }, "input-invalid"],
+    ["a choice that is none", { "fail-on": "always" }, "input-invalid"],
+    ["a ca-file that is not there", { "ca-file": "missing.pem" }, "ca-file-unreadable"],
+    ["a ca-file that is none", { "ca-file": join(root, "package.json") }, "ca-file-unreadable"],
+  ])("refuses %s", async (_, inputs, code) => {
+    const result = await step(inputs);
+    expect(codeOf(result), result.log).toBe(code);
+    expect(result.exitCode).toBe(1);
+  });
+
+  it("takes URL and key from the CLI's variables", async () => {
+    const env = { CONVEX_SELF_HOSTED_URL: standin.url, CONVEX_SELF_HOSTED_ADMIN_KEY: standin.adminKey };
+    const result = await step({ url: "", "admin-key": "", "site-url": "" }, env);
+    expect(result.exitCode, result.log).toBe(0);
+  });
+});
