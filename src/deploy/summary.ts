@@ -1,5 +1,5 @@
 import type { ActionError } from "../runner/errors.ts";
-import { escapeMarkdown, factTable, gantt, seconds } from "../runner/summary.ts";
+import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Changes, Difference } from "./changes.ts";
 import type { EnvPlan } from "./env-plan.ts";
@@ -174,7 +174,7 @@ export function failureSummary(error: ActionError, report: DeployReport, timelin
   const parts = [
     `### ❌ Deploy: ${escapeMarkdown(error.message.split("\n")[0] ?? "")}`,
     `**What to do:** ${escapeMarkdown(error.hint)}`,
-    `Code \`${error.code}\`: docs/troubleshooting.md has more.`,
+    explainedAt(error.code, process.env),
     touched(report) ? section("What is done already", wayBack(report)) : "Nothing that is served was changed.",
     facts(report),
     findingsTable(findings),

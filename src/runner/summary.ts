@@ -20,6 +20,13 @@ export function factTable(rows: readonly (readonly [string, string])[]): string 
   return ["| | |", "|---|---|", ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join("\n");
 }
 
+/** Where an error code is explained: the section in the version of this action that runs, where the runner tells it. */
+export function explainedAt(code: string, env: Readonly<Record<string, string | undefined>>): string {
+  const { GITHUB_SERVER_URL: server, GITHUB_ACTION_REPOSITORY: repository, GITHUB_ACTION_REF: ref } = env;
+  if (!server || !repository || !ref) return `Code \`${code}\`: docs/troubleshooting.md has more.`;
+  return `Code [\`${code}\`](${server}/${repository}/blob/${ref}/docs/troubleshooting.md#${code}) has more.`;
+}
+
 /** One phase of a run; times in milliseconds since the epoch. */
 export interface Phase {
   readonly name: string;

@@ -1,6 +1,6 @@
 import type { Annotation } from "../runner/annotations.ts";
 import type { ActionError } from "../runner/errors.ts";
-import { escapeMarkdown, factTable, gantt, seconds } from "../runner/summary.ts";
+import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 
 /** What there is to tell about a start, as far as it got. */
@@ -102,7 +102,7 @@ export function failureSummary(
   const parts = [
     `### ❌ Convex backend: ${escapeMarkdown(error.message.split("\n")[0] ?? "")}`,
     `**What to do:** ${escapeMarkdown(error.hint)}`,
-    `Code \`${error.code}\`: docs/troubleshooting.md has more.`,
+    explainedAt(error.code, process.env),
     findingTable(findings),
     rows.length === 0 ? "" : factTable(rows),
     timeline.phases().length === 0 ? "" : timings(timeline),

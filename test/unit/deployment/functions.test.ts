@@ -69,7 +69,7 @@ describe("running", () => {
       "foreign: [LOG] 'a",
       "foreign: b'",
       "info: Ran a:b in 0.0 s.",
-      'foreign: {"n":"5"}',
+      'foreign: It returned {"n":"5"}',
     ]);
   });
 

@@ -190,7 +190,7 @@ describe("functions", () => {
     expect(done.map(({ path }) => path)).toEqual(["seed:basic", "seed:count"]);
     expect(lines.all.filter((line) => line.startsWith("foreign"))).toEqual([
       "foreign: [LOG] 'seeding' 3",
-      "foreign: 3",
+      "foreign: It returned 3",
     ]);
     expect((await thrown(runCalls(client, deps, parseCalls("seed:nope")))).hint).toContain("seed:basic");
   });
