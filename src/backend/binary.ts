@@ -15,6 +15,7 @@ import {
 } from "./binary-command.ts";
 import { choosePorts, lostPort } from "./binary-ports.ts";
 import { passData, takeData } from "./data-lock.ts";
+import { fullDisk } from "./disk-space.ts";
 import { tailOf } from "./log-tail.ts";
 import { nodePath } from "./node-path.ts";
 import {
@@ -142,9 +143,17 @@ async function launch(
     siteOrigin,
     pid,
     ended: child.ended,
-    logs: (count) => tailOf(layout.logFile, count),
+    logs: (count) => logOf(child, layout, count),
     detach: () => child.process.unref(),
   };
+}
+
+async function logOf(child: Child, layout: Layout, count: number): Promise<string[]> {
+  const lines = await tailOf(layout.logFile, count);
+  const { exitCode, signalCode } = child.process;
+  if (exitCode === null && signalCode === null) return lines;
+  const full = await fullDisk([layout.directory, layout.data, layout.temp]);
+  return full === undefined ? lines : [...lines, full].slice(-count);
 }
 
 interface Child {

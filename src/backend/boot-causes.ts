@@ -158,7 +158,14 @@ const RULES: readonly Rule[] = [
     hint: DATABASE_HINT,
   },
   {
-    pattern: /database or disk is full|No space left on device|os error 28\b/,
+    // The server's own words about its own disk.
+    pattern: /could not (?:extend|write to) file .*No space left on device|could not extend file/,
+    why: "the disk of the database server is full",
+    hint: "Free space there.",
+  },
+  {
+    pattern:
+      /database or disk is full|SQLITE_FULL|No space left on device|ENOSPC|not enough space on the disk|os error (?:28|112)\b/,
     why: "the disk is full",
     hint: SPACE_HINT,
   },

@@ -221,6 +221,14 @@ describe("bootFailure", () => {
 
   it.each([
     [["ERROR: database or disk is full", "Received a fatal error. Shutting down immediately"], "the disk is full"],
+    [["ERROR common::errors: Caught error SqliteFailure: SQLITE_FULL"], "the disk is full"],
+    [["Error: No space left on device (os error 28)"], "the disk is full"],
+    [["Error: ENOSPC: no space left on device, write"], "the disk is full"],
+    [["Error: There is not enough space on the disk. (os error 112)"], "the disk is full"],
+    [
+      ['ERROR db error: ERROR: could not extend file "base/5/1": No space left on device'],
+      "the disk of the database server is full",
+    ],
     [
       ["Lease Lost", "Received a fatal error. Shutting down immediately", "Done"],
       "another backend was started on the same database",
