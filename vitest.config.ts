@@ -1,11 +1,12 @@
 import { defineConfig } from "vitest/config";
 
-// `npm test`: everything that needs neither an engine nor a network. The others have configurations of their own.
+// `npm test`: everything that needs neither an engine, nor a network, nor a program beside Node. The others have configurations of their own.
 export default defineConfig({
   test: {
     include: ["test/unit/**/*.test.ts", "test/dist/**/*.test.ts"],
-    exclude: ["**/*.long.test.ts", "**/node_modules/**"],
+    exclude: ["**/*.long.test.ts", "**/*.nginx.test.ts", "**/node_modules/**"],
     testTimeout: 20_000,
+    setupFiles: ["test/quiet.ts"],
     pool: "forks",
   },
 });

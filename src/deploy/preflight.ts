@@ -1,3 +1,4 @@
+import { parseAdminKey } from "../credentials/admin-key.ts";
 import { keyPairDefect } from "../credentials/key-pair.ts";
 import { answerError, BackendError } from "../deployment/backend-error.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
@@ -51,21 +52,13 @@ const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0,
 
 /** Judges the form of the key: it is not trimmed by the CLI, which prints it when it has a line break inside (contract 5.1). */
 export function checkKeyForm(key: string): Finding[] {
-  if (/^[a-z0-9-]+\|[0-9a-f]+$/i.test(key)) return [];
-  const what = /\s/.test(key)
-    ? "has a blank or a line break inside"
-    : /^["']/.test(key)
-      ? "is written in quotes"
-      : key.includes("|")
-        ? "has other characters than hex digits behind the |"
-        : "has no | between the instance name and its hex digits";
-  return [
-    error(
-      "admin-key-malformed",
-      `admin-key ${what}; a key looks like convex-self-hosted|0123abcd….`,
-      "Copy the whole line that ./generate_admin_key.sh prints on the server into the secret.",
-    ),
-  ];
+  try {
+    parseAdminKey(key);
+    return [];
+  } catch (defect) {
+    if (!(defect instanceof ActionError)) throw defect;
+    return [error(defect.code, defect.message, defect.hint)];
+  }
 }
 
 const TLS_FAULTS: Readonly<Record<string, string>> = {

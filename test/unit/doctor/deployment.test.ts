@@ -106,6 +106,12 @@ describe("the admin key", () => {
     expect(await judged(keyOf(plain, { kind: "system" }))).toEqual(["error admin-key"]);
     expect(await judged("not a key at all")).toEqual(["error admin-key"]);
   });
+  it("is read-only on a newer release too, which says so with 200", async () => {
+    await using head = await startStandin({ metrics: false, like: "head" });
+    expect(trouble(await findingsOf(at(head)))).toEqual([]);
+    const adminKey = keyOf(head, { kind: "read-only" });
+    expect(trouble(await findingsOf({ ...at(head), adminKey }))).toEqual(["warning admin-key"]);
+  });
   it("is of the old format: a notice; a prefix does no harm", async () => {
     const findings = await findingsOf({ ...at(plain), adminKey: keyOf(plain, { format: "legacy" }) });
     expect(trouble(findings)).toEqual([]);
@@ -117,6 +123,24 @@ describe("the admin key", () => {
     expect(trouble(await findingsOf(at(open)))).toEqual(["error default-secret"]);
     await using first = await startStandin({ like: "first", metrics: false, instanceSecret: DEVELOPMENT_SECRET });
     expect(trouble(await findingsOf(at(first)))).toEqual(["error default-secret"]);
+  });
+});
+
+describe("other addresses", () => {
+  it("never get the admin key", async () => {
+    await using standin = await startStandin({ metrics: false });
+    await using elsewhere = await new FakeBackend(() => ({ text: "unknown" })).listen();
+    await setOrigin(standin, "convexCloud", elsewhere.url);
+    await setOrigin(standin, "convexSite", elsewhere.url);
+    await findingsOf({ ...at(standin), siteUrl: elsewhere.url, dashboardUrl: elsewhere.url });
+    expect(new Set(elsewhere.seen.map(({ url }) => url))).toEqual(
+      new Set(["/", "/version", "/instance_name", "/metrics", "/.well-known/openid-configuration"]),
+    );
+    const [, secret = "none"] = standin.adminKey.split("|");
+    for (const seen of elsewhere.seen) {
+      expect(seen.headers.authorization).toBeUndefined();
+      expect(`${seen.url} ${JSON.stringify(seen.headers)} ${seen.body.toString()}`).not.toContain(secret);
+    }
   });
 });
 
@@ -158,6 +182,26 @@ describe("sign-in", () => {
     const findings = await findingsOf(at(standin));
     expect(trouble(findings)).toEqual(["error discovery"]);
     expect(of(findings, "discovery")[0]?.what).toContain("no route");
+  });
+
+  it("has issuers that the backend hides", LONG, async () => {
+    await using standin = await startStandin({ metrics: false, redactLogs: true });
+    await deployApp(standin, { "convex/auth.config.ts": AUTH_CONFIG, "convex/http.ts": HTTP });
+    const findings = await findingsOf(at(standin));
+    expect(trouble(findings)).toEqual([]);
+    expect(of(findings, "issuer")[0]?.what).toContain("hides which auth providers");
+  });
+
+  it("is another's: no keys are wanted", LONG, async () => {
+    await using standin = await startStandin({ metrics: false });
+    const config = 'export default { providers: [{ domain: "https://clerk.example", applicationID: "convex" }] };';
+    await deployApp(standin, { "convex/auth.config.ts": config });
+    expect(trouble(await findingsOf(at(standin)))).toEqual([]);
+    const keys = await generateAuthKeys();
+    await setVariables(standin, { JWT_PRIVATE_KEY: keys.jwtPrivateKey, JWKS: keys.jwks });
+    const findings = await findingsOf(at(standin));
+    expect(trouble(findings)).toEqual(["warning issuer"]);
+    expect(of(findings, "issuer")[0]?.what).toContain("https://clerk.example");
   });
 
   it("has the issuer of before the origins changed", LONG, async () => {

@@ -67,18 +67,22 @@ describe("the form of the URL", () => {
   });
 });
 
+const HEX = "01".repeat(40);
+
 describe("the form of the key", () => {
   it.each([
-    ["convex-self-hosted|0123abcd", undefined],
-    ["convex-self-hosted|0123\nabcd", "line break"],
-    ['"convex-self-hosted|0123abcd"', "quotes"],
-    ["0123abcd", "no |"],
-    ["convex-self-hosted|xyz", "other characters"],
+    [`convex-self-hosted|${HEX}`, undefined],
+    [`prod:my_app.2|${HEX}`, undefined],
+    [`convex-self-hosted|0123\n${HEX}`, "line break"],
+    [`"convex-self-hosted|${HEX}"`, "quotes"],
+    [HEX, "no |"],
+    ["convex-self-hosted|xyz", "hex digits"],
+    ["convex-self-hosted|0123abcd", "cut off"],
   ])("%j: %s", (key, problem) => {
     const [finding] = checkKeyForm(key);
     if (problem === undefined) expect(finding).toBeUndefined();
     else expect(finding?.message).toContain(problem);
-    expect(finding?.message ?? "").not.toContain("0123abcd|");
+    expect(finding?.message ?? "").not.toContain(HEX);
   });
 });
 

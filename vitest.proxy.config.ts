@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+// What runs behind a real nginx (and openssl): deploys and the doctor, as users put proxies before a backend.
+export default defineConfig({
+  test: {
+    include: ["test/**/*.nginx.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    setupFiles: ["test/quiet.ts"],
+    pool: "forks",
+  },
+});
