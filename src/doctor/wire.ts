@@ -72,7 +72,8 @@ const MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455, 1.3
 /**
  * Opens the sync websocket as clients do and asks one query without a key, whose refusal comes as a Transition
  * (contract 6.1): only an answer proves that the connection carries messages both ways.
- * @throws the transport's error, or a `TimeoutError`
+ * @param options `timeoutMs` is for the upgrade, and again for the answer
+ * @throws the transport's error
  */
 export function probeSync(url: string, version: string, options: ProbeOptions): Promise<SyncOutcome> {
   const secure = url.startsWith("https:");
@@ -85,18 +86,25 @@ export function probeSync(url: string, version: string, options: ProbeOptions): 
         "sec-websocket-version": "13",
         "sec-websocket-key": nonce,
       },
-      signal: AbortSignal.timeout(options.timeoutMs),
     };
     const target = `${url}/api/${version}/sync`;
     const request = secure
       ? httpsRequest(target, { ...common, agent: agentOf(options, true) })
       : httpRequest(target, common);
-    request.on("error", reject);
+    const timer = setTimeout(() => {
+      request.destroy(new Error(`no answer within ${options.timeoutMs / 1000} s`));
+    }, options.timeoutMs);
+    request.on("error", (failure) => {
+      clearTimeout(timer);
+      reject(failure);
+    });
     request.on("response", (response) => {
+      clearTimeout(timer);
       resolve({ kind: "refused", status: response.statusCode ?? 0 });
       response.destroy();
     });
     request.on("upgrade", (response: IncomingMessage, socket: Duplex, head: Buffer) => {
+      clearTimeout(timer);
       const accept = createHash("sha1").update(`${nonce}${MAGIC}`).digest("base64");
       if (response.headers["sec-websocket-accept"] !== accept) {
         socket.destroy();

@@ -16,7 +16,7 @@ export const websocket: Check = {
   async run({ url, ca, facts }) {
     await facts.reached();
     try {
-      return [judge(url, await probeSync(url, VERSION, { ca, timeoutMs: 5000 }))];
+      return [judge(url, await probeSync(url, VERSION, { ca, timeoutMs: 4500 }))];
     } catch (failure) {
       return [error(`The websocket at ${url}/api/sync does not open: ${messageOf(failure)}.`, WHY, UPGRADE)];
     }
