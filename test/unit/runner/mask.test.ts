@@ -10,6 +10,21 @@ describe("maskedForms", () => {
     expect(forms).toContain(Buffer.from(secret).toString("base64"));
     expect(forms).toContain(encodeURIComponent(secret));
   });
+  // Written out, not computed: what is looked for must not follow from what is made.
+  it.each([
+    ["as it is", "a+b/c?>~\\ü\n-second-"],
+    ["its first line", "a+b/c?>~\\ü"],
+    ["its second line", "-second-"],
+    ["in JSON", "a+b/c?>~\\\\ü\\n-second-"],
+    ["in JSON within JSON", "a+b/c?>~\\\\\\\\ü\\\\n-second-"],
+    ["in base64", "YStiL2M/Pn5cw7wKLXNlY29uZC0="],
+    ["in base64 for URLs", "YStiL2M_Pn5cw7wKLXNlY29uZC0"],
+    ["in a URL", "a%2Bb%2Fc%3F%3E~%5C%C3%BC%0A-second-"],
+    ["its first line in base64", "YStiL2M/Pn5cw7w="],
+    ["its first line in a URL", "a%2Bb%2Fc%3F%3E~%5C%C3%BC"],
+  ])("masks a secret %s", (_, form) => {
+    expect(maskedForms("a+b/c?>~\\ü\n-second-")).toContain(form);
+  });
   it("masks the lines of a PEM, but not its frame, which is public", () => {
     const pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nabcdefgh12345678\n-----END PRIVATE KEY-----\n";
     const forms = maskedForms(pem);
