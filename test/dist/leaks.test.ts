@@ -9,11 +9,21 @@ import { chatApp, standin } from "./support.ts";
 
 const secrets = {
   instance: randomBytes(32).toString("hex"),
-  variable: 'sk-"sentinel" one/two+three',
+  variable: 'sk-"sentinel" one/two+three??>>~',
   pem: generateKeyPairSync("rsa", { modulusLength: 2048 })
     .privateKey.export({ type: "pkcs1", format: "pem" })
     .toString(),
 };
+
+/** The forms of `variable`, written out: what is looked for must not follow from the code that masks. */
+const VARIABLE_FORMS = [
+  'sk-"sentinel" one/two+three??>>~',
+  String.raw`sk-\"sentinel\" one/two+three??>>~`,
+  String.raw`sk-\\\"sentinel\\\" one/two+three??>>~`,
+  "c2stInNlbnRpbmVsIiBvbmUvdHdvK3RocmVlPz8+Pn4=",
+  "c2stInNlbnRpbmVsIiBvbmUvdHdvK3RocmVlPz8-Pn4",
+  "sk-%22sentinel%22%20one%2Ftwo%2Bthree%3F%3F%3E%3E~",
+];
 
 /** What a runner would show: mask commands are taken out by it, everything else is printed. */
 const printed = (step: StepResult): string => step.log.replace(/^::add-mask::.*$/gm, "");
@@ -63,7 +73,7 @@ afterAll(async () => {
 function forms(): string[] {
   const adminKey = main.outputs.get("admin-key") ?? "";
   const made = [adminKey, adminKey.split("|")[1] ?? "", main.outputs.get("jwt-private-key") ?? ""];
-  return [...Object.values(secrets), ...made].flatMap(maskedForms);
+  return [...new Set([...VARIABLE_FORMS, ...[...Object.values(secrets), ...made].flatMap(maskedForms)])];
 }
 
 describe("secrets of a whole job", () => {
@@ -74,6 +84,9 @@ describe("secrets of a whole job", () => {
   });
   it("are masked, each of them in every form", () => {
     expect(forms().filter((form) => !main.masks.includes(form))).toEqual([]);
+  });
+  it.each(VARIABLE_FORMS)("are masked as %s too", (form) => {
+    expect(main.masks).toContain(form);
   });
   it.each<[string, () => string]>([
     ["the log of the main step, even before masks", () => printed(main)],
