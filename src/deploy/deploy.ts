@@ -2,6 +2,7 @@ import { tmpdir } from "node:os";
 import { BackendError } from "../deployment/backend-error.ts";
 import { DeploymentClient, type VariableChange } from "../deployment/client.ts";
 import { PushError } from "../deployment/push.ts";
+import { checkUrlForm, type Finding } from "../deployment/reach.ts";
 import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
@@ -15,14 +16,7 @@ import { tellPullRequest } from "./comment.ts";
 import { checkPruned, envLines, envTable, planEnvironment } from "./env-plan.ts";
 import { checkDeployInputs, type DeployInputs, readDeployInputs } from "./inputs.ts";
 import { readLive } from "./live.ts";
-import {
-  checkDeployment,
-  checkKeyForm,
-  checkUrlForm,
-  checkVariablesOf,
-  type Finding,
-  PreflightError,
-} from "./preflight.ts";
+import { checkDeployment, checkKeyForm, checkVariablesOf, PreflightError } from "./preflight.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { checkServed, pushThrough } from "./push.ts";
 import { type DeployReport, deploySummary, failureSummary } from "./summary.ts";

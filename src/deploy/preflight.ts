@@ -1,54 +1,12 @@
 import { parseAdminKey } from "../credentials/admin-key.ts";
 import { keyPairDefect } from "../credentials/key-pair.ts";
-import { answerError, BackendError } from "../deployment/backend-error.ts";
+import { BackendError } from "../deployment/backend-error.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
 import { type CodeScan, missingVariables } from "../deployment/env-reads.ts";
 import { probeDialect, unfit } from "../deployment/push-probe.ts";
+import { checkReach, errorFinding, type Finding, fromError, shortened } from "../deployment/reach.ts";
 import { ActionError } from "../runner/errors.ts";
-import { type Http, HttpFault } from "../system/http.ts";
-
-/** Something that would make the deploy fail, or the app after it. */
-export interface Finding {
-  readonly level: "error" | "warning" | "notice";
-  readonly code: string;
-  readonly message: string;
-  readonly hint: string;
-}
-
-const error = (code: string, message: string, hint: string): Finding => ({ level: "error", code, message, hint });
-
-/**
- * Judges how the URL is written (contract 5.1). `origin` is what is meant where that can be told.
- */
-export function checkUrlForm(text: string): { readonly origin?: string; readonly findings: readonly Finding[] } {
-  const refuse = (what: string, hint: string): Finding => error("url-invalid", `url ${what}.`, hint);
-  if (/^["'].*["']$/.test(text)) {
-    return { findings: [refuse("is written in quotes", "Take the quotes out of the variable or secret.")] };
-  }
-  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
-    const example = /^[\w.-]+(:\d+)?(\/.*)?$/.test(text) ? `https://${text}` : "https://convex.example.com";
-    return {
-      findings: [refuse(`(${shortened(text)}) does not begin with http:// or https://`, `Write it like ${example}.`)],
-    };
-  }
-  const url = new URL(text);
-  const { origin } = url;
-  if (url.username !== "" || url.password !== "") {
-    const hint = "Take them out: the backend knows no such login, and the admin key is an input of its own.";
-    return { origin, findings: [refuse("holds a user name or password", hint)] };
-  }
-  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
-    const hint = `Write ${origin}: a backend is reached at the root of a host name, and its CLI drops the path for some calls.`;
-    return { origin, findings: [refuse(`has a path (${shortened(url.pathname)})`, hint)] };
-  }
-  if (text.endsWith("/")) {
-    const hint = `Write ${origin}: some calls of the CLI would go to ${origin}//api.`;
-    return { origin, findings: [refuse("ends with a slash", hint)] };
-  }
-  return { origin, findings: [] };
-}
-
-const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
+import type { Http } from "../system/http.ts";
 
 /** Judges the form of the key: it is not trimmed by the CLI, which prints it when it has a line break inside (contract 5.1). */
 export function checkKeyForm(key: string): Finding[] {
@@ -57,65 +15,18 @@ export function checkKeyForm(key: string): Finding[] {
     return [];
   } catch (defect) {
     if (!(defect instanceof ActionError)) throw defect;
-    return [error(defect.code, defect.message, defect.hint)];
+    return [errorFinding(defect.code, defect.message, defect.hint)];
   }
-}
-
-const TLS_FAULTS: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: "its certificate has expired",
-  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
-  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is signed by an authority that is not known here",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "it does not send the certificate between its own and the authority's",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its certificate is signed by an authority that is not known here",
-  ERR_SSL_WRONG_VERSION_NUMBER: "no TLS is spoken at that port",
-  EPROTO: "no TLS is spoken at that port",
-};
-
-/** Whether a Convex backend can be reached there at all. */
-export async function checkReach(http: Http, url: string): Promise<Finding | undefined> {
-  const what = `GET ${url}/version`;
-  try {
-    const response = await http.request(`${url}/version`, { timeoutMs: 15_000 });
-    const location = response.headers.location;
-    if (response.status >= 300 && response.status < 400 && location !== undefined) {
-      const to = URL.canParse(location, url) ? new URL(location, url).origin : location;
-      return error("url-redirected", `${url} redirects to ${to}, and a redirected deploy fails.`, `Set url: ${to}.`);
-    }
-    if (response.status === 200 && !/^\s*</.test(response.text())) return undefined;
-    return fromError(answerError(what, response));
-  } catch (fault) {
-    if (!(fault instanceof HttpFault)) throw fault;
-    const tls = TLS_FAULTS[fault.code];
-    if (tls !== undefined) {
-      return error(
-        "backend-tls",
-        `The TLS connection to ${url} fails: ${tls} (${fault.code}).`,
-        fault.code.includes("PROTO") || fault.code.includes("WRONG_VERSION")
-          ? "Use http:// if the backend is meant to be reached without TLS, or the port of the proxy that speaks it."
-          : "Correct the certificate at the proxy. For an authority of your own set NODE_EXTRA_CA_CERTS in the job's env:.",
-      );
-    }
-    return error(
-      "backend-unreachable",
-      `${fault.message}.`,
-      "Check that the backend runs and that this job reaches it under this URL; hosted runners reach no private network.",
-    );
-  }
-}
-
-function fromError(failure: unknown): Finding {
-  if (!(failure instanceof ActionError)) throw failure;
-  return error(failure.code, failure.message, failure.hint);
 }
 
 /** The name in the key is that of the instance it was made for (contract 2). */
 async function checkInstance(client: DeploymentClient, key: string): Promise<Finding | undefined> {
-  const wanted = key.slice(0, Math.max(0, key.indexOf("|")));
   try {
+    // A key that is malformed has a finding of its own.
+    const wanted = checkKeyForm(key).length === 0 ? parseAdminKey(key).instanceName : undefined;
     const name = (await client.instanceName()).trim();
-    if (wanted === "" || name === wanted) return undefined;
-    return error(
+    if (wanted === undefined || name === wanted) return undefined;
+    return errorFinding(
       "instance-mismatch",
       `${client.url} is instance "${shortened(name)}", the admin key is for "${wanted}".`,
       "Check which of url and admin-key is the wrong one: they belong to different deployments.",
@@ -138,7 +49,7 @@ async function checkKey(client: DeploymentClient): Promise<Finding | undefined> 
         () => false,
       );
       if (written) {
-        return error(
+        return errorFinding(
           "proxy-strips-authorization",
           `Something in front of ${client.url} takes the header Authorization away: the key is good in a body and missing in the header.`,
           "Let the proxy pass the header on (nginx: proxy_set_header Authorization $http_authorization; no login of its own at this host name).",
@@ -166,7 +77,11 @@ export async function checkDeployment(
     probeDialect(http, client.url),
   ]);
   const verdict = unfit(cliVersion, dialect);
-  const found = [instance, key, verdict === undefined ? undefined : error(verdict.code, verdict.message, verdict.hint)];
+  const found = [
+    instance,
+    key,
+    verdict === undefined ? undefined : errorFinding(verdict.code, verdict.message, verdict.hint),
+  ];
   const closed = found.some((one) => one?.code === "backend-route-missing");
   if (closed && dialect === "current") {
     // The API is there: a proxy that passes on /api alone hides what would tell whose it is.
@@ -194,7 +109,7 @@ export function checkVariablesOf(scan: CodeScan, effective: ReadonlyMap<string, 
   if (required.length > 0) {
     const places = required.map(({ name, file, line }) => `${name} (${file}:${line})`).join(", ");
     findings.push(
-      error(
+      errorFinding(
         "env-required",
         `convex.config.ts requires ${places}, and nothing sets them. Older backends deploy all the same, and the functions fail.`,
         "Set them by env, env-file or env-names.",
@@ -221,12 +136,16 @@ function checkKeyPair(effective: ReadonlyMap<string, string>): Finding[] {
   }
   switch (keyPairDefect(key, jwks)) {
     case "key-unreadable":
-      return [error("auth-keys-unreadable", "JWT_PRIVATE_KEY is no PKCS#8 PEM, so no token can be signed.", PAIR_HINT)];
+      return [
+        errorFinding("auth-keys-unreadable", "JWT_PRIVATE_KEY is no PKCS#8 PEM, so no token can be signed.", PAIR_HINT),
+      ];
     case "jwks-unreadable":
-      return [error("auth-keys-unreadable", 'JWKS is no JSON like {"keys":[…]}, so no token is accepted.', PAIR_HINT)];
+      return [
+        errorFinding("auth-keys-unreadable", 'JWKS is no JSON like {"keys":[…]}, so no token is accepted.', PAIR_HINT),
+      ];
     case "mismatch":
       return [
-        error(
+        errorFinding(
           "auth-keys-mismatch",
           "JWT_PRIVATE_KEY and JWKS do not belong together, so the app's tokens are not accepted.",
           PAIR_HINT,
@@ -234,7 +153,7 @@ function checkKeyPair(effective: ReadonlyMap<string, string>): Finding[] {
       ];
     case "ambiguous":
       return [
-        error(
+        errorFinding(
           "auth-keys-mismatch",
           "JWKS holds several keys, not all with a kid; the backend then accepts no token.",
           "Leave the one key of JWT_PRIVATE_KEY in JWKS.",

@@ -1,9 +1,10 @@
+import type { Finding } from "../deployment/reach.ts";
 import type { ActionError } from "../runner/errors.ts";
 import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Changes, Difference } from "./changes.ts";
 import type { EnvPlan } from "./env-plan.ts";
-import { type Finding, PreflightError } from "./preflight.ts";
+import { PreflightError } from "./preflight.ts";
 
 /** What there is to tell about a deploy, as far as it got. */
 export interface DeployReport {

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { rootCertificates } from "node:tls";
-import { checkUrlForm } from "../deploy/preflight.ts";
 import { DeploymentClient } from "../deployment/client.ts";
+import { checkUrlForm } from "../deployment/reach.ts";
 import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";

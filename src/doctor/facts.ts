@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { checkReach, type Finding as Reach } from "../deploy/preflight.ts";
 import { wireError } from "../deployment/backend-error.ts";
 import { asRecord } from "../deployment/json.ts";
+import { checkReach, type Finding as Reach } from "../deployment/reach.ts";
 import { messageOf } from "../runner/errors.ts";
 import type { Context } from "./context.ts";
 import { NotChecked } from "./finding.ts";

@@ -1,4 +1,4 @@
-import { checkUrlForm } from "../../deploy/preflight.ts";
+import { checkUrlForm } from "../../deployment/reach.ts";
 import type { Check } from "../context.ts";
 import { error, NotChecked, ok, type Verdict, warning } from "../finding.ts";
 

@@ -6,15 +6,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { issueAdminKey } from "../../../src/credentials/admin-key.ts";
 import { generateAuthKeys } from "../../../src/credentials/auth-keys.ts";
-import {
-  checkDeployment,
-  checkKeyForm,
-  checkUrlForm,
-  checkVariablesOf,
-  type Finding,
-} from "../../../src/deploy/preflight.ts";
+import { checkDeployment, checkKeyForm, checkVariablesOf } from "../../../src/deploy/preflight.ts";
 import { DeploymentClient } from "../../../src/deployment/client.ts";
 import type { CodeScan } from "../../../src/deployment/env-reads.ts";
+import { checkUrlForm, type Finding } from "../../../src/deployment/reach.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { systemHttp } from "../../../src/system/http.ts";
 import { type Standin, startStandin } from "../../standin/standin.ts";
