@@ -21,14 +21,25 @@ import { fakeBackend, machine, serve, specOf, temporary } from "./support.ts";
 const linux = process.platform === "linux";
 let owners = 0;
 
-async function start(overrides: Partial<BackendSpec> = {}, env: NodeJS.ProcessEnv = process.env) {
+function flagOf(args: readonly string[], name: string): number {
+  return Number(args[args.indexOf(name) + 1]);
+}
+
+/** @param spawned is told of each process as soon as it is there */
+async function start(
+  overrides: Partial<BackendSpec> = {},
+  env: NodeJS.ProcessEnv = process.env,
+  spawned: (pid: number) => void = () => undefined,
+) {
   const temp = await temporary();
   const executable = await fakeBackend(temp);
   const { deps, told } = machine({ env });
   const states: BinaryState[] = [];
   const owner = `test-${process.pid}-${++owners}`;
   const save = (state: unknown): void => {
-    states.push(state as BinaryState);
+    const next = state as BinaryState;
+    states.push(next);
+    if (next.pid !== undefined) spawned(next.pid);
   };
   onTestFinished(async () => {
     const last = states.at(-1);
@@ -127,12 +138,18 @@ describe("startBinary", () => {
   });
 
   it.runIf(linux)("is not fooled by the answers of the one who took the port", async () => {
-    const { started, states, told, last } = await start({ backendEnv: { FAKE: "lose-port-to-other" } });
+    // We take the first backend's port as soon as it runs; it notices only when it binds, past the watch of 300 ms.
+    const taken: Promise<string>[] = [];
+    const { started, states, told, last } = await start({ backendEnv: { FAKE: "late-bind" } }, process.env, (pid) => {
+      const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      if (taken.length === 0) taken.push(serve((_, response) => response.end("lab"), flagOf(args, "--port")));
+    });
     const { pid, url } = await started;
+    expect(taken).toHaveLength(1);
+    expect(url).not.toBe(await taken[0]);
     expect(new Set(states.map((state) => state.pid)).size).toBe(3);
     expect(last().pid).toBe(pid);
     expect(told.info.join()).toContain("trying others");
-    expect((await machine().deps.http.request(`${url}/instance_name`)).text()).toBe("lab");
   });
 
   it("leaves the wait for readiness, and its time limit, to the caller also on chosen ports", async () => {
@@ -140,7 +157,7 @@ describe("startBinary", () => {
     const backend = await started;
     const before = Date.now();
     expect(await lostPort(backend, portsOf(backend), machine().deps)).toBe(false);
-    expect(Date.now() - before).toBeLessThan(500);
+    expect(Date.now() - before).toBeLessThan(1500);
   });
 
   it("does not wait for answers of a deaf backend", async () => {
@@ -150,7 +167,7 @@ describe("startBinary", () => {
     const { deps } = machine();
     const wish = { instanceName: "lab", adminKey: "lab|01current", timeoutMs: 600, secrets: [] };
     await expect(waitUntilReady(backend, wish, deps)).rejects.toMatchObject({ code: "backend-not-ready" });
-    expect(Date.now() - before).toBeLessThan(600 + 500);
+    expect(Date.now() - before).toBeLessThan(1500);
   });
 
   it("refuses what cannot be executed", async () => {

@@ -133,18 +133,6 @@ if (has("lose-port-once") && !existsSync(process.env.TMPDIR + "/lost")) {
   writeFileSync(process.env.TMPDIR + "/lost", "");
   end(1, "Error: Could not start backend on 127.0.0.1:" + flag("--port"));
 }
-// Another process takes the port and answers at once; the backend notices only later, when it binds.
-if (has("lose-port-to-other") && !existsSync(process.env.TMPDIR + "/lost")) {
-  writeFileSync(process.env.TMPDIR + "/lost", "");
-  const other = "require('http').createServer((q, r) => r.end('lab')).listen(+process.argv[1], '127.0.0.1');setTimeout(() => process.exit(), 5000)";
-  spawn(process.execPath, ["-e", other, flag("--port")], { stdio: "ignore", detached: true }).unref();
-  const bind = async () => {
-    while (!(await fetch("http://127.0.0.1:" + flag("--port")).catch(() => undefined))) ;
-    setTimeout(() => createServer().on("error", () => end(1, "Error: Could not start backend on 127.0.0.1:" + flag("--port"))).listen(Number(flag("--port")), "127.0.0.1"), 100);
-  };
-  await bind();
-  await new Promise(() => {});
-}
 if (has("deaf")) { createTcpServer(() => {}).listen(Number(flag("--port")), flag("--interface")); }
 if (has("disk-full")) { console.log("ERROR: database or disk is full"); console.log("Received a fatal error. Shutting down immediately"); process.exit(0); }
 if (has("orphan")) {
@@ -177,6 +165,7 @@ const answer = (request, response) => {
 };
 const listen = (name, port) => createServer(answer).on("error", () => end(1, "Error: Could not start " + name + " on 127.0.0.1:" + port)).listen(Number(port), flag("--interface"));
 if (!has("never-ready") && !has("deaf")) {
+  if (has("late-bind")) await new Promise((resolve) => setTimeout(resolve, 600));
   listen("backend", flag("--port"));
   listen("backend_http_proxy", flag("--site-proxy-port"));
 }
