@@ -11,7 +11,7 @@ import { type FunctionCall, parseCalls } from "../deployment/functions.ts";
 import { type ImportSource, parseImport } from "../deployment/import.ts";
 import { findProject, type Project } from "../deployment/project.ts";
 import { parseVariables, planVariables, type VariablePlan } from "../deployment/variables.ts";
-import { ActionError, messageOf } from "../runner/errors.ts";
+import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { checkDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
@@ -95,6 +95,18 @@ async function checkPlaces(inputs: StartInputs, workspace: string, deps: Deps): 
   if (kept !== undefined && !kept.isDirectory()) {
     throw new ActionError("data-directory", `data: ${inputs.data} is a file.`, "Name a directory.");
   }
+}
+
+/** A file that could not be written because of the machine's disk is no defect of ours; other errors come back as they are. */
+export function asPlaceError(error: unknown, temp: string): unknown {
+  const code = error instanceof ActionError ? undefined : systemCode(error);
+  if (code === undefined || !["ENOSPC", "EDQUOT", "EROFS", "EACCES"].includes(code)) return error;
+  return new ActionError(
+    "temp-unusable",
+    `A file below the runner's folder for temporary files, ${temp}, could not be written: ${messageOf(error)}.`,
+    "Free space on its disk, or set RUNNER_TEMP to a folder that can be written to.",
+    { cause: error },
+  );
 }
 
 /** Judges `version` and `image` first: what runs is the most basic thing that can be wrong. Pure, so done again later. */

@@ -14,7 +14,7 @@ import { bringUp, insteadOf } from "./bring-up.ts";
 import { checkOrigins, deployAndSeed, pushVariables } from "./deploy.ts";
 import { readStartInputs, type StartInputs } from "./inputs.ts";
 import { exportVariables, setOutputs } from "./outputs.ts";
-import { prepare } from "./prepare.ts";
+import { asPlaceError, prepare } from "./prepare.ts";
 import { checkStartInputs } from "./rules.ts";
 import { type Run, tempOf, type Usable } from "./run.ts";
 import { startState } from "./state.ts";
@@ -87,7 +87,7 @@ async function startAndDeploy(run: Run): Promise<void> {
   } catch (error) {
     const state = run.saved();
     if (state !== undefined) reportTeardown(await teardown(state, deps), deps);
-    throw error;
+    throw asPlaceError(error, tempOf(deps));
   }
   // The CLI would try for half a minute to reach a backend that has ended.
   const over = new AbortController();

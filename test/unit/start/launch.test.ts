@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { ActionError } from "../../../src/runner/errors.ts";
 import { readStartInputs, type StartInputs } from "../../../src/start/inputs.ts";
 import { chooseRuntime } from "../../../src/start/launch.ts";
+import { asPlaceError } from "../../../src/start/prepare.ts";
 import { fakeEngine } from "../backend/docker/support.ts";
 import { machine } from "../backend/support.ts";
 
@@ -37,4 +39,17 @@ describe("the runtime", () => {
       expect(await chosen({ runtime, serviceContainer: "abc" }, "linux")).toBe("service-container");
     },
   );
+});
+
+describe("asPlaceError", () => {
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  it("names a full disk instead of calling it a defect", () => {
+    expect(asPlaceError(full, "/tmp/x")).toMatchObject({ code: "temp-unusable", cause: full });
+  });
+  it("leaves errors that have an explanation of their own, and those of another kind, as they are", () => {
+    const own = new ActionError("port-taken", "what", "hint", { cause: full });
+    const other = Object.assign(new Error("connect"), { code: "ECONNREFUSED" });
+    expect(asPlaceError(own, "/tmp/x")).toBe(own);
+    expect(asPlaceError(other, "/tmp/x")).toBe(other);
+  });
 });
