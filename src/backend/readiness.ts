@@ -2,6 +2,7 @@ import { BackendError } from "../deployment/backend-error.ts";
 import { DeploymentClient } from "../deployment/client.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
+import { HttpFault } from "../system/http.ts";
 import type { Ended, RunningBackend } from "./backend.ts";
 import { bootFailure, READ_LINES, SHOWN_LINES } from "./boot-failure.ts";
 import { redactor } from "./redact.ts";
@@ -38,7 +39,7 @@ const ANSWER_MS = 2000;
 const END_MS = 1000;
 
 /** The state of one try: done, or what to show should the time run out now. */
-type Try<T> = { readonly done: T } | { readonly seen: string };
+type Try<T> = { readonly done: T } | { readonly seen: string; readonly cut?: boolean };
 
 /**
  * Waits until the backend is proven to be ours and usable (contract 1.5): `/version`, its instance name, the admin key,
@@ -102,10 +103,13 @@ class Wait {
   async #poll<T>(what: string, attempt: () => Promise<Try<T>>): Promise<T> {
     const { clock } = this.#deps;
     let pause = FIRST_PAUSE_MS;
+    let seen: string | undefined;
     for (;;) {
       const tried = await attempt();
       if ("done" in tried) return tried.done;
-      if (clock.now() - this.#started >= this.#expected.timeoutMs) throw await this.#late(what, tried.seen);
+      // What the end of our own time cut short says less than the answer before it.
+      if (tried.cut !== true || seen === undefined) seen = tried.seen;
+      if (clock.now() - this.#started >= this.#expected.timeoutMs) throw await this.#late(what, seen);
       await clock.sleep(pause, this.#over.signal);
       pause = Math.min(LONGEST_PAUSE_MS, pause * 1.25);
     }
@@ -119,15 +123,16 @@ class Wait {
 
   /** Any transport fault means "not yet": docker's proxy accepts and resets before the backend listens (contract 1.5). */
   async #answers(url: string, statuses?: readonly number[]): Promise<Try<string>> {
+    const timeoutMs = this.#patience();
     try {
       const { signal } = this.#over;
-      const timeoutMs = this.#patience();
       const answer = await this.#deps.http.request(url, { timeoutMs, signal, maxBytes: 1024 * 1024 });
       const known = statuses?.includes(answer.status) ?? true;
       return known ? { done: answer.text() } : { seen: `answers ${answer.status}` };
     } catch (error) {
       if (this.#over.signal.aborted) throw error;
-      return { seen: messageOf(error) };
+      const cut = error instanceof HttpFault && error.code === "TIMEOUT" && timeoutMs < ANSWER_MS;
+      return { seen: messageOf(error), cut };
     }
   }
 

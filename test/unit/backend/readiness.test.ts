@@ -179,8 +179,8 @@ describe("waitUntilReady", () => {
       response.end();
     });
     const silent = { ...at(url), logs: async () => [] };
-    await expect(waitUntilReady(silent, { ...CURRENT, timeoutMs: 50 }, machine().deps)).rejects.toMatchObject({
-      message: `The backend runs, and was not ready within 0.05 s; last seen: ${url}/version: answers 502.`,
+    await expect(waitUntilReady(silent, { ...CURRENT, timeoutMs: 1500 }, machine().deps)).rejects.toMatchObject({
+      message: `The backend runs, and was not ready within 1.5 s; last seen: ${url}/version: answers 502.`,
       hint: expect.stringMatching(/^Raise ready-timeout/),
     });
   });
@@ -190,7 +190,7 @@ describe("waitUntilReady", () => {
     const [sitePort = 0] = await freePorts(1);
     const waiting = waitUntilReady(
       at(url, `http://127.0.0.1:${sitePort}`),
-      { ...CURRENT, timeoutMs: 300 },
+      { ...CURRENT, timeoutMs: 1500 },
       machine().deps,
     );
     await expect(waiting).rejects.toThrow(new RegExp(`last seen: GET http://127\\.0\\.0\\.1:${sitePort}/version`));
