@@ -21,7 +21,7 @@ describe("checkStartInputs", () => {
     ["equal ports", { port: 4000, sitePort: 4000 }, /both 4000/],
     ["one origin of two", { cloudOrigin: "http://x" }, /Only one of cloud-origin and site-origin/],
     ["two databases", { postgresUrl: "postgres://u@h", mysqlUrl: "mysql://u@h" }, /both set/],
-    ["a database to create, but no server", { createDatabase: true }, /postgres-url is not set/],
+    ["a database to create, but no server", { createDatabase: true }, /neither postgres-url nor mysql-url/],
     ["a key that nothing uses", { jwtPrivateKey: "-----BEGIN" }, /auth is none/],
     ["an app that nothing uses", { appUrl: "http://localhost:5173" }, /auth is none/],
     ["functions of a paused deployment", { paused: true, run: ["a:b"] }, /paused deployment runs no functions/],
