@@ -4,7 +4,7 @@ import type { Deps } from "../system/deps.ts";
 import type { StartInputs } from "./inputs.ts";
 
 /** The name by which containers reach services of this machine; the job itself calls them 127.0.0.1. */
-const HOST_ALIAS = "host.docker.internal";
+export const HOST_ALIAS = "host.docker.internal";
 
 /**
  * Checks the database inputs by the backend's rules; connects to nothing.
@@ -31,7 +31,7 @@ export function checkDatabase(
   return target;
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
