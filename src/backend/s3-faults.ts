@@ -21,7 +21,7 @@ export type Operation =
 const RIGHTS = "s3:PutObject, s3:GetObject, s3:DeleteObject and s3:AbortMultipartUpload on its objects";
 
 const KEYS_REFUSED =
-  /^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|TokenRefreshRequired|InvalidSecurity|AuthFailure|UnrecognizedClientException)$/i;
+  /^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|TokenRefreshRequired|InvalidSecurity|AuthFailure|UnrecognizedClientException|XAdminUserNotFound)$/i;
 const WRONG_REGION =
   /^(AuthorizationHeaderMalformed|PermanentRedirect|TemporaryRedirect|IllegalLocationConstraintException)$/;
 const TLS = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO)/;
@@ -74,7 +74,7 @@ export function statusOf(error: unknown): number | undefined {
   return typeof status === "number" ? status : undefined;
 }
 
-const shortened = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
+const shortened = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text.replace(/\.+$/, ""));
 
 /** Names what a request failed with (contract 1.9). */
 export function faultOf(error: unknown, operation: Operation, settings: S3Settings): BucketFault {
