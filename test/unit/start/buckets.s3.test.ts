@@ -152,6 +152,12 @@ describe("a store that is not like S3", () => {
       await server.client.send(new DeleteObjectCommand({ Bucket: "files", Key: key.slice("files/".length) }));
     }
   });
+  it("answers what nobody has foreseen, which is shown", async () => {
+    const refuse: Temper["refuse"] = () => ({ status: 418, code: "Teapot", message: "Short and stout" });
+    const { error } = await through({ refuse });
+    expect(error).toMatchObject({ code: "s3-refused" });
+    expect(error?.message).toContain("CreateMultipartUpload is refused with 418 Teapot: Short and stout");
+  });
   it("lets the keys only read", async () => {
     const refuse: Temper["refuse"] = ({ method }) =>
       method === "POST" ? { status: 403, code: "AccessDenied", message: "Access Denied" } : undefined;

@@ -18,6 +18,11 @@ describe("checkStartInputs", () => {
       /runtime: binary cannot change it/,
     ],
     ["a dashboard without docker", { runtime: "binary", dashboard: true }, /dashboard needs docker/],
+    [
+      "a dashboard without a digest",
+      { dashboard: true, dashboardImage: "x/dashboard:latest" },
+      /no digest of its image/,
+    ],
     ["equal ports", { port: 4000, sitePort: 4000 }, /both 4000/],
     ["one origin of two", { cloudOrigin: "http://x" }, /Only one of cloud-origin and site-origin/],
     ["two databases", { postgresUrl: "postgres://u@h", mysqlUrl: "mysql://u@h" }, /both set/],
