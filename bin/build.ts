@@ -61,10 +61,25 @@ async function slimCore(): Promise<void> {
   );
 }
 
+/**
+ * Libraries with a bundle of their own are loaded from there, by imports that ncc leaves alone: all bundles are
+ * neighbours in dist/.
+ */
+async function separateLibraries(): Promise<void> {
+  const file = join(lib, "system", "libraries.js");
+  const source = await readFile(file, "utf8");
+  const separated = source.replace(/import\("\.\.\/entries\/([\w-]+)\.js"\)/g, (_, name) => {
+    return `import(/* webpackIgnore: true */ "../${name}/index.js")`;
+  });
+  if (separated === source) throw new Error(`${file} imports no bundle`);
+  await writeFile(file, separated);
+}
+
 async function compile(): Promise<string[]> {
   await rm(lib, { recursive: true, force: true });
   await slimCore();
   await node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);
+  await separateLibraries();
   const entries = await readdir(join(lib, "entries"));
   return entries
     .filter((file) => file.endsWith(".js"))

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Deps } from "../system/deps.ts";
 import type { BackendSpec } from "./backend.ts";
+import { usesS3 } from "./s3-settings.ts";
 
 /** Where one backend lives on this machine. */
 export interface Layout {
@@ -49,20 +50,7 @@ export function addressesOf(spec: BackendSpec, port: number, sitePort: number): 
   };
 }
 
-const BUCKETS = ["EXPORTS", "SNAPSHOT_IMPORTS", "MODULES", "FILES", "SEARCH"].map(
-  (name) => `S3_STORAGE_${name}_BUCKET`,
-);
-const S3_VARIABLES = ["AWS_REGION", ...BUCKETS];
-
 const given = (spec: BackendSpec, name: string): boolean => (spec.backendEnv[name] ?? "") !== "";
-
-/** As the image's script decides (contract 1.2): S3 only when all six are there. */
-export function missingForS3(spec: BackendSpec): string[] {
-  const missing = S3_VARIABLES.filter((name) => !given(spec, name));
-  return BUCKETS.some((name) => given(spec, name)) ? missing : [];
-}
-
-const usesS3 = (spec: BackendSpec): boolean => S3_VARIABLES.every((name) => given(spec, name));
 
 /** `DISABLE_BEACON=false` is the only way to have the beacon; the flag wins over the variable (contract 1.1). */
 function wantsBeacon(spec: BackendSpec): boolean {
@@ -84,7 +72,7 @@ export function backendArguments(spec: BackendSpec, layout: Layout, addresses: A
     ...["--interface", spec.bind, "--port", String(addresses.port), "--site-proxy-port", String(addresses.sitePort)],
     ...["--instance-name", spec.instanceName, "--instance-secret", spec.instanceSecret],
     ...["--convex-origin", addresses.cloudOrigin, "--convex-site", addresses.siteOrigin],
-    ...(usesS3(spec) ? ["--s3-storage"] : ["--local-storage", join(layout.data, "storage")]),
+    ...(usesS3(spec.backendEnv) ? ["--s3-storage"] : ["--local-storage", join(layout.data, "storage")]),
     ...(wantsBeacon(spec) ? [] : ["--disable-beacon"]),
     ...(given(spec, "REDACT_LOGS_TO_CLIENT") ? ["--redact-logs-to-client"] : []),
     ...(given(spec, "DO_NOT_REQUIRE_SSL") ? ["--do-not-require-ssl"] : []),

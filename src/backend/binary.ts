@@ -5,14 +5,7 @@ import { join } from "node:path";
 import { ActionError, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import type { BackendSpec, BackendState, Ended, RunningBackend, SaveState } from "./backend.ts";
-import {
-  type Addresses,
-  backendArguments,
-  backendEnvironment,
-  type Layout,
-  layoutOf,
-  missingForS3,
-} from "./binary-command.ts";
+import { type Addresses, backendArguments, backendEnvironment, type Layout, layoutOf } from "./binary-command.ts";
 import { choosePorts, lostPort } from "./binary-ports.ts";
 import { passData, takeData } from "./data-lock.ts";
 import { fullDisk } from "./disk-space.ts";
@@ -82,12 +75,6 @@ export async function startBinary(
 }
 
 async function prepare(spec: BackendSpec, layout: Layout, owner: string, deps: Deps): Promise<void> {
-  const missing = missingForS3(spec);
-  if (missing.length > 0) {
-    deps.log.warning(
-      `backend-env sets only some of the variables for S3 storage, so files are kept locally; missing: ${missing.join(", ")}.`,
-    );
-  }
   await mkdir(layout.directory, { mode: 0o700 });
   await writeFile(join(layout.directory, OWNER_FILE), owner, { mode: 0o600 });
   await mkdir(layout.temp, { mode: 0o700 });

@@ -1,7 +1,8 @@
 import { ActionError } from "../runner/errors.ts";
 
-/** A Postgres server and the database in it that the backend will open (contract 1.4). */
+/** A database server and the database in it that the backend will open (contract 1.4). */
 export interface DatabaseTarget {
+  readonly kind: "postgres" | "mysql";
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -68,6 +69,14 @@ function readUrl(input: string, text: string, scheme: RegExp, form: string): URL
   return url;
 }
 
+function serverOf(url: URL, port: number): Pick<DatabaseTarget, "host" | "port" | "user"> {
+  return {
+    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: url.port === "" ? port : Number(url.port),
+    user: decoded(url.username),
+  };
+}
+
 function checkParameters(url: URL): void {
   for (const [name, value] of url.searchParams) {
     if (name === "host" || name === "hostaddr") {
@@ -131,9 +140,8 @@ export function checkPostgresUrl(
   }
   const password = url.searchParams.get("password") ?? decoded(url.password);
   return {
-    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-    port: url.port === "" ? 5432 : Number(url.port),
-    user: decoded(url.username),
+    kind: "postgres",
+    ...serverOf(url, 5432),
     ...(password === "" ? {} : { password }),
     database,
     tls: requireSsl ? "require" : sslmode === "disable" ? "off" : "prefer",
@@ -142,22 +150,34 @@ export function checkPostgresUrl(
 }
 
 /**
- * Checks `mysql-url` (contract 1.4); what the driver takes beyond that is left to the backend.
- * @returns warnings
+ * Checks `mysql-url` (contract 1.4); which parameters the driver takes is left to the backend. Nothing is connected to.
+ * @param requireSsl false when DO_NOT_REQUIRE_SSL is set for the backend; the URL can demand TLS all the same
  * @throws ActionError `database-url-invalid`
  */
-export function checkMysqlUrl(text: string, instanceName: string): { readonly warnings: readonly string[] } {
+export function checkMysqlUrl(
+  text: string,
+  instanceName: string,
+  { requireSsl }: { readonly requireSsl: boolean },
+): DatabaseTarget {
   const form = "mysql://user:password@host:3306";
   const url = readUrl("mysql-url", text, /^mysql:\/\//i, form);
   if (url.searchParams.has("sslmode")) {
     throw refused("mysql-url", "the backend refuses the parameter sslmode", "Leave it out; require_ssl is MySQL's.");
   }
+  const database = databaseName(instanceName);
+  const password = decoded(url.password);
   const path = url.pathname.replace(/^\//, "");
-  const name = databaseName(instanceName);
-  if (path === "") return { warnings: [] };
   return {
-    warnings: [
-      `mysql-url: the database in the path has no effect, the backend opens "${name}" after its instance name.`,
-    ],
+    kind: "mysql",
+    ...serverOf(url, 3306),
+    ...(password === "" ? {} : { password }),
+    database,
+    tls: requireSsl || url.searchParams.get("require_ssl") === "true" ? "require" : "off",
+    warnings:
+      path === ""
+        ? []
+        : [
+            `mysql-url: the database in the path has no effect, the backend opens "${database}" after its instance name; it must exist all the same.`,
+          ],
   };
 }

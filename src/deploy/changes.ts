@@ -1,5 +1,6 @@
 import { asRecord } from "../deployment/json.ts";
 import type { EnvPlan } from "./env-plan.ts";
+import type { Foretold } from "./foretold.ts";
 import type { DeployedFunction, Live } from "./live.ts";
 import { narrowings, same } from "./validators.ts";
 
@@ -41,6 +42,10 @@ export interface PushFacts {
   readonly indexDiffs?: unknown;
   /** finish_push's answer. */
   readonly finished?: unknown;
+  /** Paths of the components that the push mounts, `widget/inner`. */
+  readonly components?: readonly string[];
+  /** Instead of finish_push's answer, in a dry run. */
+  readonly foretold?: Foretold;
 }
 
 /** Compares a push with what was live before it. Pure. */
@@ -51,17 +56,16 @@ export function changesOf(live: Live, facts: PushFacts, plan: EnvPlan): Changes 
     pushed === undefined || live.functions === undefined
       ? undefined
       : compareFunctions(live.functions, pushed.functions);
-  const components = finished === undefined ? undefined : componentsOf(finished);
   return {
     functions: functions?.difference ?? null,
     modules: facts.modules === undefined ? null : compareModules(live.modules, facts.modules),
     httpRoutes:
       pushed === undefined || live.httpRoutes === undefined ? null : byName(live.httpRoutes, pushed.httpRoutes),
-    crons: finished === undefined ? null : cronsOf(finished),
-    tables: finished === undefined ? null : tablesOf(finished),
+    crons: finished === undefined ? (facts.foretold?.crons ?? null) : cronsOf(finished),
+    tables: finished === undefined ? (facts.foretold?.tables ?? null) : tablesOf(finished),
     indexes: finished === undefined ? indexesBefore(facts.indexDiffs) : indexesOf(finished),
-    authProviders: finished === undefined ? null : authOf(finished),
-    components: components ?? null,
+    authProviders: finished === undefined ? (facts.foretold?.authProviders ?? null) : authOf(finished),
+    components: finished === undefined ? componentsBefore(live, facts) : componentsOf(finished),
     env: { added: plan.add, removed: plan.remove, changed: plan.change },
     breaking: functions?.breaking ?? [],
   };
@@ -134,7 +138,7 @@ const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const texts = (value: unknown): string[] => list(value).map(String);
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
-function byName(before: Iterable<string>, after: Iterable<string>): Difference {
+export function byName(before: Iterable<string>, after: Iterable<string>): Difference {
   const [old, now] = [new Set(before), new Set(after)];
   return {
     added: [...now].filter((name) => !old.has(name)).sort(),
@@ -158,23 +162,23 @@ function cronsOf(finished: unknown): Difference {
   return { added: of("added"), removed: of("deleted"), changed: of("updated") };
 }
 
-function tableNames(schema: unknown): string[] {
-  if (typeof schema !== "string") return [];
-  return list(asRecord(JSON.parse(schema))["tables"]).map((table) => String(asRecord(table)["tableName"]));
-}
-
 function tableTypes(schema: unknown): Map<string, unknown> {
-  if (typeof schema !== "string") return new Map();
-  const tables = list(asRecord(JSON.parse(schema))["tables"]).map(asRecord);
+  const tables = list(asRecord(schema)["tables"]).map(asRecord);
   return new Map(tables.map((table) => [String(table["tableName"]), table["documentType"]]));
 }
 
+/** Compares two schemas in the form of `schemaDiff`, each of them null where there is none. */
+export function tableDifference(previous: unknown, next: unknown): Difference {
+  const [old, now] = [tableTypes(previous), tableTypes(next)];
+  const changed = [...now.keys()].filter((name) => old.has(name) && !same(old.get(name), now.get(name)));
+  return { ...byName(old.keys(), now.keys()), changed: changed.sort() };
+}
+
 function tablesOf(finished: unknown): Difference {
+  const parsed = (text: unknown): unknown => (typeof text === "string" ? JSON.parse(text) : null);
   const all = diffsOf(finished).map(([path, diff]) => {
     const { previous_schema: previous, next_schema: next } = asRecord(diff["schemaDiff"]);
-    const { added, removed } = byName(tableNames(previous), tableNames(next));
-    const [old, now] = [tableTypes(previous), tableTypes(next)];
-    const changed = [...now.keys()].filter((name) => old.has(name) && !same(old.get(name), now.get(name)));
+    const { added, removed, changed } = tableDifference(parsed(previous), parsed(next));
     const named = (names: readonly string[]): string[] => names.map((name) => inside(path, name));
     return { added: named(added), removed: named(removed), changed: named(changed) };
   });
@@ -209,14 +213,17 @@ function indexesBefore(indexDiffs: unknown): Difference | null {
   return joined(Object.entries(asRecord(indexDiffs)).map(([path, diff]) => indexDifference(diff, path)));
 }
 
-function provider(text: string): string {
-  const { domain, issuer, applicationID } = asRecord(JSON.parse(text));
+/** `https://issuer.example (convex)` */
+export function providerName({ domain, issuer, applicationID }: Readonly<Record<string, unknown>>): string {
   return `${String(domain ?? issuer)}${typeof applicationID === "string" ? ` (${applicationID})` : ""}`;
 }
 
 function authOf(finished: unknown): Difference {
   const diff = asRecord(asRecord(finished)["authDiff"]);
-  const of = (key: string): string[] => texts(diff[key]).map(provider).sort();
+  const of = (key: string): string[] =>
+    texts(diff[key])
+      .map((text) => providerName(asRecord(JSON.parse(text))))
+      .sort();
   return { added: of("added"), removed: of("removed"), changed: [] };
 }
 
@@ -227,4 +234,8 @@ function componentsOf(finished: unknown): Difference {
       .map(([path]) => path)
       .sort();
   return { added: of("create", "remount"), removed: of("unmount"), changed: [] };
+}
+
+function componentsBefore(live: Live, { components }: PushFacts): Difference | null {
+  return components === undefined || live.components === undefined ? null : byName(live.components, components);
 }

@@ -17,20 +17,24 @@ export interface Live {
   readonly httpRoutes: readonly string[] | undefined;
   /** Hash by path, `schema.js` and `_deps/*` too. */
   readonly modules: ReadonlyMap<string, string>;
+  /** Paths of the mounted ones, `widget/inner`; undefined where the backend does not list them. */
+  readonly components: readonly string[] | undefined;
 }
 
 /** Asks a deployment what it serves. */
 export async function readLive(client: DeploymentClient): Promise<Live> {
-  const [spec, modules] = await Promise.all([
-    // An old release may not have this query; what changes is worth less than the deploy itself.
+  // An old release may not have these queries; what changes is worth less than the deploy itself.
+  const [spec, components, modules] = await Promise.all([
     client.systemQuery("_system/cli/modules:apiSpec", {}).catch(() => undefined),
+    client.systemQuery("_system/frontend/components:list", {}).then(mounted, () => undefined),
     client.moduleHashes(),
   ]);
-  if (!Array.isArray(spec)) return { modules, functions: undefined, httpRoutes: undefined };
+  if (!Array.isArray(spec)) return { modules, components, functions: undefined, httpRoutes: undefined };
   const entries = spec.map(asRecord);
   const isRoute = (entry: Readonly<Record<string, unknown>>): boolean => entry["functionType"] === "HttpAction";
   return {
     modules,
+    components,
     httpRoutes: entries.filter(isRoute).map((entry) => `${String(entry["method"])} ${String(entry["path"])}`),
     functions: new Map(
       entries
@@ -45,4 +49,12 @@ export async function readLive(client: DeploymentClient): Promise<Live> {
         ]),
     ),
   };
+}
+
+function mounted(list: unknown): string[] | undefined {
+  if (!Array.isArray(list)) return undefined;
+  return list
+    .map(asRecord)
+    .filter(({ path, state }) => path !== "" && state !== "unmounted")
+    .map(({ path }) => String(path));
 }

@@ -1,15 +1,14 @@
 import type { DeploymentClient } from "../deployment/client.ts";
-import type { CodeScan } from "../deployment/env-reads.ts";
 import { PushError, push } from "../deployment/push.ts";
 import { startRelay } from "../deployment/relay.ts";
 import { ActionError } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
-import { analyse } from "./analysis.ts";
 import type { PushFacts } from "./changes.ts";
 import type { Live } from "./live.ts";
 import type { Prepared } from "./prepare.ts";
-import { PushWatch, type Rehearsal } from "./watch.ts";
+import { rehearsed } from "./rehearsal.ts";
+import { PushWatch } from "./watch.ts";
 
 export interface Pushed {
   readonly facts: PushFacts;
@@ -17,20 +16,12 @@ export interface Pushed {
   readonly notes: readonly string[];
 }
 
-const REHEARSED: Readonly<Record<Rehearsal, string>> = {
-  checked:
-    "The dry run bundled the code, had the backend evaluate code, schema and auth config, and let the CLI check types as typecheck says. It stored nothing, so documents were not checked against the schema.",
-  evaluated:
-    "The dry run bundled the code and had the backend evaluate code, schema and auth config. Types were not checked, because the app has components, and documents were not checked against the schema: both need a stored push.",
-  bundled: "The dry run only bundled the code: this CLI or this backend cannot evaluate a push without storing it.",
-};
-
 /**
  * Deploys with the project's CLI, looked at by a relay on the way. A dry run ends before anything is stored.
  * @throws PushError; ActionError `schema-vanished`, `index-deletion`, `deploy-timeout`
  */
 export async function pushThrough(
-  { inputs, project, scan, workspace }: Prepared,
+  { inputs, project, scan, workspace, variables }: Prepared,
   client: DeploymentClient,
   live: Live,
   deps: Deps,
@@ -40,6 +31,7 @@ export async function pushThrough(
     liveModules: live.modules,
     allowIndexDeletion: inputs.allowIndexDeletion,
     dryRun: inputs.dryRun,
+    wanted: new Set(variables.values.keys()),
   });
   await using relay = await startRelay({
     target: client.url,
@@ -64,7 +56,7 @@ export async function pushThrough(
     if (watch.stopped !== undefined) throw watch.stopped;
     if (error instanceof PushError && inputs.dryRun && watch.rehearsed !== undefined && isOurEnd(error)) {
       deps.log.info("The failed call above is how a dry run ends the CLI.");
-      return await rehearsed(watch, watch.rehearsed, scan, deps);
+      return await rehearsed({ watch, how: watch.rehearsed, scan, client, variables: variables.values }, deps);
     }
     if (relay.lastFault !== undefined) deps.log.info(`The last call did not reach ${client.url}: ${relay.lastFault}.`);
     throw error;
@@ -76,22 +68,6 @@ export async function pushThrough(
         `convex ${project.cli.version} pushes in the way of 1.27 and before: functions are not compared, deleted indexes are not looked for, and it is not checked whether another deploy overtook this one.`,
       ];
   return { facts: watch.facts, notes };
-}
-
-/** What a dry run found out; functions and routes by loading them here, since the backend would store what it analyses. */
-async function rehearsed(watch: PushWatch, how: Rehearsal, scan: CodeScan, deps: Deps): Promise<Pushed> {
-  const notes = [REHEARSED[how]];
-  if (watch.bundle.length === 0) return { facts: watch.facts, notes };
-  const names = [...scan.reads, ...scan.authReads, ...scan.required].map(({ name }) => name);
-  const found = await analyse(watch.bundle, new Set(names), deps);
-  if ("analysis" in found) return { facts: { ...watch.facts, analysis: found.analysis }, notes };
-  return {
-    facts: watch.facts,
-    notes: [
-      ...notes,
-      `Functions were not compared: their modules cannot be loaded without a backend (${found.problem}).`,
-    ],
-  };
 }
 
 /** The relay's own answer ended the CLI; a type error or a refusal of the backend is another matter. */

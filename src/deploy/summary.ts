@@ -70,7 +70,11 @@ export function changesTable(changes: Changes): string {
     changes.breaking.length === 0
       ? ""
       : `**⚠️ Breaking for clients**\n\n${changes.breaking.map((text) => `- ${escapeMarkdown(text)}`).join("\n")}`,
-    rows.length === 0 ? "Nothing changes." : ["| | + added, ± changed, − removed |", "|---|---|", ...rows].join("\n"),
+    rows.length === 0
+      ? unknown.length === 0
+        ? "Nothing changes."
+        : "Nothing that was compared changes."
+      : ["| | + added, ± changed, − removed |", "|---|---|", ...rows].join("\n"),
     unknown.length === 0 ? "" : `Not compared: ${unknown.join(", ")}.`,
   ];
   return parts.filter((part) => part !== "").join("\n\n");

@@ -13,6 +13,8 @@ export interface WatchOptions {
   readonly liveModules: ReadonlyMap<string, string>;
   readonly allowIndexDeletion: boolean;
   readonly dryRun: boolean;
+  /** Names of the variables that a deploy would set, and a dry run does not. */
+  readonly wanted: ReadonlySet<string>;
   /** From how many documents on a table is large. */
   readonly largeTable?: number;
 }
@@ -33,6 +35,8 @@ export class PushWatch {
   /** The root's modules, in a dry run. */
   bundle: readonly BundledModule[] = [];
   stopped: ActionError | undefined;
+  /** The variable for want of which the backend could not evaluate the auth config, in a dry run. */
+  authVariable: string | undefined;
   rehearsed: Rehearsal | undefined;
 
   constructor(options: WatchOptions) {
@@ -79,10 +83,21 @@ export class PushWatch {
 
   async #evaluate(call: RelayedCall, forward: Forward): Promise<RelayedAnswer> {
     this.#begin(asRecord(call.json()));
-    const reply = await forward();
+    const reply = await this.#ask(call, forward);
     const stop = await this.#judge(reply, asRecord(call.json()));
     if (stop !== undefined) return stop;
     return this.#options.allowIndexDeletion && reply.status === 200 ? withoutRemovedIndexes(reply) : reply;
+  }
+
+  /** Evaluates a push; in a dry run without its auth config where that reads a variable which only the deploy sets. */
+  async #ask(call: RelayedCall, forward: Forward, path = call.path): Promise<RelayedAnswer> {
+    const reply = await forward({ path });
+    const { code, message } = asRecord(reply.json());
+    if (!this.#options.dryRun || code !== "AuthConfigMissingEnvironmentVariable") return reply;
+    const name = /variable (\w+) is used in auth config/.exec(String(message))?.[1];
+    if (name === undefined || !this.#options.wanted.has(name)) return reply;
+    this.authVariable = name;
+    return await forward({ path, json: withoutAuthConfig(asRecord(call.json())) });
   }
 
   async #start(call: RelayedCall, forward: Forward): Promise<RelayedAnswer> {
@@ -90,7 +105,7 @@ export class PushWatch {
     if (!this.#judged) {
       // The CLI asked in another way, or not at all; nothing is stored by this call.
       this.#begin(request);
-      const evaluated = await forward("/api/deploy2/evaluate_push");
+      const evaluated = await this.#ask(call, forward, "/api/deploy2/evaluate_push");
       const stop = await this.#judge(evaluated, request);
       if (stop !== undefined) return stop;
       if (this.#options.dryRun && evaluated.status !== 200) {
@@ -129,8 +144,10 @@ export class PushWatch {
   async #judge(reply: RelayedAnswer, request: Json): Promise<RelayedAnswer | undefined> {
     if (reply.status !== 200) return undefined;
     this.#judged = true;
-    const indexDiffs = asRecord(asRecord(reply.json())["schemaChange"])["indexDiffs"];
-    this.#facts = { ...this.#facts, indexDiffs };
+    const { indexDiffs, schemaIds } = asRecord(asRecord(reply.json())["schemaChange"]);
+    // Keyed by the paths of what will be mounted; the root's is empty (contract 5.2).
+    const components = Object.keys(asRecord(schemaIds)).filter((path) => path !== "");
+    this.#facts = { ...this.#facts, indexDiffs, components };
     if (this.#options.allowIndexDeletion) return undefined;
     this.stopped = await indexGuard(this.#options, asRecord(request["appDefinition"])["schema"] ?? null, indexDiffs);
     return this.stopped === undefined ? undefined : refusal("DeployStopped", this.stopped.message);
@@ -198,6 +215,15 @@ function sentModules(app: Json): Map<string, string> {
     hashes.set(String(module["path"]), String(module["sha256"]));
   }
   return hashes;
+}
+
+function withoutAuthConfig(request: Json): Json {
+  const app = asRecord(request["appDefinition"]);
+  const rest = (listed: unknown): unknown =>
+    Array.isArray(listed) ? listed.filter((module) => asRecord(module)["path"] !== "auth.config.js") : listed;
+  const lists = ["changedModules", "functions"].filter((key) => key in app);
+  const kept = Object.fromEntries(lists.map((key) => [key, rest(app[key])]));
+  return { ...request, appDefinition: { ...app, ...kept } };
 }
 
 /** The CLI would ask a person about indexes that go; `allow-index-deletion` has answered already. */

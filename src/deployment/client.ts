@@ -153,6 +153,15 @@ export class DeploymentClient {
     return new Map(entries.map(({ path, hash }) => [String(path), String(hash)]));
   }
 
+  /** The modules of the root component with their code (contract 5.2). */
+  async moduleSources(options: CallOptions = {}): Promise<{ path: string; source: string }[]> {
+    const json = { version: CLIENT_VERSION, adminKey: this.#key };
+    const answer = await this.json("POST", "/api/get_config", { ...options, json, idempotent: true });
+    const { modules } = asRecord(answer);
+    const entries = (Array.isArray(modules) ? modules : []).map(asRecord);
+    return entries.map(({ path, source }) => ({ path: String(path), source: String(source) }));
+  }
+
   /** Whether the key may write, where `check_admin_key` does not tell: an empty report, which needs that right (contract 3.2). */
   async proveWrite(options: CallOptions = {}): Promise<void> {
     const json = { adminKey: this.#key, spans: [] };

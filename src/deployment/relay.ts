@@ -21,8 +21,8 @@ export interface RelayedAnswer {
   json(): unknown;
 }
 
-/** Sends the call on, or the same body to another path. */
-export type Forward = (path?: string) => Promise<RelayedAnswer>;
+/** Sends the call on; or the same body to another path, or another body. */
+export type Forward = (other?: { readonly path?: string; readonly json?: unknown }) => Promise<RelayedAnswer>;
 
 export interface RelayOptions {
   /** Origin of the API. */
@@ -92,9 +92,16 @@ function open(target: URL, path: string, incoming: IncomingMessage, headers: Rec
 }
 
 /** One call with its whole body and its whole answer. */
-async function ask(target: URL, path: string, incoming: IncomingMessage, body: Buffer): Promise<RelayedAnswer> {
+async function ask(
+  target: URL,
+  path: string,
+  incoming: IncomingMessage,
+  sent: { readonly body: Buffer } | { readonly json: unknown },
+): Promise<RelayedAnswer> {
   // The answer is read here, so it has to come as it is.
-  const headers = endToEnd(incoming.headers, ["host", "content-length", "accept-encoding"]);
+  const dropped = ["host", "content-length", "accept-encoding", ...("json" in sent ? ["content-encoding"] : [])];
+  const headers = endToEnd(incoming.headers, dropped);
+  const body = "json" in sent ? Buffer.from(JSON.stringify(sent.json)) : sent.body;
   const outgoing = open(target, path, incoming, { ...headers, "content-length": String(body.length) });
   const message = await new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once("response", resolve).once("error", reject);
@@ -136,7 +143,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
         path,
         json: () => parse(decoded(body, incoming.headers["content-encoding"])),
       };
-      const reply = await options.answer(call, (other = path) => ask(target, other, incoming, body));
+      const reply = await options.answer(call, (other = {}) =>
+        ask(target, other.path ?? path, incoming, other.json === undefined ? { body } : { json: other.json }),
+      );
       outgoing.writeHead(reply.status, { ...reply.headers, "content-length": reply.body.length });
       outgoing.end(reply.body);
     };

@@ -4,11 +4,11 @@ import type { Deps } from "../system/deps.ts";
 import type { StartInputs } from "./inputs.ts";
 
 /** The name by which containers reach services of this machine; the job itself calls them 127.0.0.1. */
-const HOST_ALIAS = "host.docker.internal";
+export const HOST_ALIAS = "host.docker.internal";
 
 /**
  * Checks the database inputs by the backend's rules; connects to nothing.
- * @returns the Postgres database, where one is named
+ * @returns the database, where one is named
  * @throws ActionError `database-url-invalid`
  */
 export function checkDatabase(
@@ -18,17 +18,20 @@ export function checkDatabase(
 ): DatabaseTarget | undefined {
   // Any value but the empty one turns it on, "false" too (contract 1.2).
   const requireSsl = (backendEnv["DO_NOT_REQUIRE_SSL"] ?? "") === "";
-  if (inputs.mysqlUrl !== undefined) {
-    for (const warning of checkMysqlUrl(inputs.mysqlUrl, inputs.instanceName).warnings) deps.log.warning(warning);
-  }
-  if (inputs.postgresUrl === undefined) return undefined;
-  const target = checkPostgresUrl(inputs.postgresUrl, inputs.instanceName, { requireSsl });
+  const { postgresUrl, mysqlUrl, instanceName } = inputs;
+  const target =
+    postgresUrl !== undefined
+      ? checkPostgresUrl(postgresUrl, instanceName, { requireSsl })
+      : mysqlUrl !== undefined
+        ? checkMysqlUrl(mysqlUrl, instanceName, { requireSsl })
+        : undefined;
+  if (target === undefined) return undefined;
   if (target.password !== undefined) deps.log.mask(target.password);
   for (const warning of target.warnings) deps.log.warning(warning);
   return target;
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
@@ -46,11 +49,11 @@ export async function readyDatabase(
   if (runtime === "docker" && isLoopback(target.host)) {
     throw new ActionError(
       "database-host-loopback",
-      `postgres-url names ${target.host}, which is the backend's own container there, not this machine.`,
+      `${inputs.postgresUrl === undefined ? "mysql-url" : "postgres-url"} names ${target.host}, which is the backend's own container there, not this machine.`,
       `Name the host ${HOST_ALIAS}; the server must listen on more than 127.0.0.1. runtime: binary reaches ${target.host}.`,
     );
   }
-  const caFile = backendEnv["PG_CA_FILE"];
+  const caFile = backendEnv[target.kind === "postgres" ? "PG_CA_FILE" : "MYSQL_CA_FILE"];
   const wish = {
     create: inputs.createDatabase,
     ...(target.host === HOST_ALIAS ? { host: "127.0.0.1" } : {}),

@@ -13,6 +13,7 @@ import { checkBinaryPath, obtainBinary } from "../backend/download.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
+import { readyBuckets, whileChecking } from "./buckets.ts";
 import { readyDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
 import type { Prepared } from "./prepare.ts";
@@ -80,6 +81,17 @@ export function newOwner(): string {
   return `convex-${randomBytes(5).toString("hex")}`;
 }
 
+/** The check of the buckets, where there are any: beside the pull, and over before the backend starts. */
+function bucketCheck(
+  { s3, inputs }: Prepared,
+  runtime: "docker" | "binary",
+  timeline: Timeline,
+  deps: Deps,
+): ((signal: AbortSignal) => Promise<void>) | undefined {
+  if (s3 === undefined) return undefined;
+  return (signal) => timeline.phase("buckets", () => readyBuckets(s3, inputs.instanceName, runtime, signal, deps));
+}
+
 async function launchContainer(
   prepared: Prepared,
   owner: string,
@@ -90,7 +102,9 @@ async function launchContainer(
   const { inputs } = prepared;
   const choice = chooseImage(inputs, deps);
   const engine = await connectEngine(deps);
-  const image = await timeline.phase("image", () => ensureImage(engine, choice, inputs.pull, deps));
+  const image = await whileChecking(bucketCheck(prepared, "docker", timeline, deps), () =>
+    timeline.phase("image", () => ensureImage(engine, choice, inputs.pull, deps)),
+  );
   const backend = await timeline.phase("boot", () =>
     startContainer(
       engine,
@@ -122,13 +136,16 @@ async function launchBinary(
 ): Promise<Launched> {
   const { inputs, workspace } = prepared;
   let byDefault = false;
-  const executable = await timeline.phase("binary", async () => {
+  const obtain = async () => {
     if (inputs.binaryPath !== undefined) return await checkBinaryPath(resolve(workspace, inputs.binaryPath), deps);
     const choice = resolveBinary({ version: inputs.version, platform: deps.platform, arch: deps.arch });
     for (const warning of choice.warnings) deps.log.warning(warning);
     byDefault = choice.byDefault;
     return await obtainBinary(choice, { releasesUrl: inputs.releasesUrl, releasesToken: inputs.releasesToken }, deps);
-  });
+  };
+  const executable = await whileChecking(bucketCheck(prepared, "binary", timeline, deps), () =>
+    timeline.phase("binary", obtain),
+  );
   const temp = deps.env["RUNNER_TEMP"] ?? tmpdir();
   const spec = specOf(prepared);
   const backend = await timeline.phase("boot", () =>

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { resolveBinary } from "../backend/binary-catalogue.ts";
 import { resolveImage } from "../backend/catalogue.ts";
 import type { DatabaseTarget } from "../backend/database.ts";
+import type { S3Settings } from "../backend/s3-settings.ts";
 import { type AuthKeys, authVariables, generateAuthKeys, readAuthKeys } from "../credentials/auth-keys.ts";
 import { checkInstanceSecret, generateInstanceSecret } from "../credentials/instance-secret.ts";
 import { readEnvFiles } from "../deployment/env-files.ts";
@@ -13,6 +14,7 @@ import { findProject, type Project } from "../deployment/project.ts";
 import { parseVariables, planVariables, type VariablePlan } from "../deployment/variables.ts";
 import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
+import { checkS3Settings } from "./buckets.ts";
 import { checkDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
 import { tempOf } from "./run.ts";
@@ -36,6 +38,7 @@ export interface Prepared {
   readonly instanceSecret: string;
   readonly backendEnv: Readonly<Record<string, string>>;
   readonly database?: DatabaseTarget;
+  readonly s3?: S3Settings;
   readonly calls: readonly FunctionCall[];
   readonly imports: readonly ImportSource[];
   readonly project?: Project;
@@ -132,6 +135,7 @@ export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared
   deps.log.mask(instanceSecret);
   const backendEnv = readBackendEnv(inputs);
   const database = checkDatabase(inputs, backendEnv, deps);
+  const s3 = checkS3Settings(backendEnv, deps);
   const calls = parseCalls(inputs.run.join("\n"));
   const imports = inputs.imports.map((text) => parseImport(text, workspace));
   const envFiles = await readEnvFiles(inputs.envFiles, workspace);
@@ -181,6 +185,7 @@ export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared
     fresh,
     variables,
     ...(database === undefined ? {} : { database }),
+    ...(s3 === undefined ? {} : { s3 }),
     ...(project === undefined ? {} : { project }),
     ...(scan === undefined ? {} : { scan }),
     ...keys,

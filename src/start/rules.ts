@@ -78,10 +78,10 @@ function checkPlace(inputs: StartInputs): void {
       "Leave one out.",
     );
   }
-  if (inputs.createDatabase && inputs.postgresUrl === undefined) {
+  if (inputs.createDatabase && inputs.postgresUrl === undefined && inputs.mysqlUrl === undefined) {
     throw conflict(
-      "create-database is true, but postgres-url is not set; this action creates Postgres databases only.",
-      "Set postgres-url, or leave create-database out. For MySQL, create the database before this step.",
+      "create-database is true, but neither postgres-url nor mysql-url is set.",
+      "Name the server that the database is to be created on, or leave create-database out.",
     );
   }
 }

@@ -255,7 +255,7 @@ describe.skipIf(!ownsProcess)("a start that fails", () => {
   it.each(["API", "site"])(
     "1.6 the %s port in use: exit 1, names the address, the database is already there",
     async (which) => {
-      const server = createServer();
+      const server = createServer((socket) => void socket.on("error", () => undefined));
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
       const address = server.address();
       const port = typeof address === "object" && address !== null ? address.port : 0;

@@ -54,18 +54,19 @@ describe.skipIf(!ownsProcess || !posix)("SIGINT", () => {
 
   it("1.6 open requests are served to the end, new ones are refused at once on both ports", async () => {
     await withApp(async (backend, launched) => {
-      const action = backend.call("action", "messages:slow", { ms: 900 });
-      const http = backend.site("/slow?ms=900");
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      const action = backend.call("action", "messages:slow", { ms: 4000 });
+      const http = backend.site("/slow?ms=4000");
+      // Nothing tells that a request has begun; on a busy machine it takes a moment.
+      await new Promise((resolve) => setTimeout(resolve, 1000));
       interrupt(launched);
       await until(
         "the ports closed",
         async () => (await refused(launched.url)) && (await refused(launched.siteUrl)),
-        1500,
+        2500,
       );
       expect(launched.hasExited()).toBe(false);
-      expect(at((await action).json, "value")).toBe("slept 900");
-      expect((await http).text).toBe("slept 900");
+      expect(at((await action).json, "value")).toBe("slept 4000");
+      expect((await http).text).toBe("slept 4000");
       expect((await launched.exited).code).not.toBe(1);
     });
   });
@@ -105,7 +106,7 @@ describe.skipIf(!ownsProcess || !posix)("SIGINT", () => {
         (answer) => answer.cut,
         () => true,
       );
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await new Promise((resolve) => setTimeout(resolve, 1000));
       interrupt(launched);
       await until("the first signal seen", async () => launched.stdout().includes("Received Ctrl-C signal!"));
       interrupt(launched);

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
 import { maskedForms } from "../../src/runner/mask.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
+import { Authority } from "../support/authority.ts";
 import { GitHubApi } from "../support/github.ts";
 import { Job, type StepOptions, type StepResult } from "../support/job.ts";
 import { startNginx } from "../support/nginx.ts";
@@ -205,6 +206,29 @@ describe("the deploy bundle", () => {
     const result = await step({ url: `${standin.url}/`, preflight: "warn" });
     expect(result.exitCode, result.log).toBe(0);
     expect(result.log).toMatch(/::warning::\[url-invalid\]/);
+  });
+
+  it.each([
+    ["for another name", "DNS:other.example", 90, "is for another name"],
+    ["that has expired", "IP:127.0.0.1", -1, "has expired"],
+  ])("stops in the preflight at a certificate %s, of an authority that is known", LONG, async (_, name, days, what) => {
+    using authority = new Authority();
+    const certificate = "ssl_certificate $DIR/certificate.pem; ssl_certificate_key $DIR/key.pem;";
+    const to = `location / { proxy_pass ${standin.url}; }`;
+    const env = { NODE_EXTRA_CA_CERTS: authority.caFile };
+    const inputs = { env: "NEVER_SET=1" };
+    await using bad = await startNginx(`${certificate} ${to}`, { tls: true, files: authority.issue(name, days) });
+    const refused = await step({ ...inputs, url: `https://127.0.0.1:${bad.port}` }, { env });
+    expect(refused.exitCode).toBe(1);
+    expect(codeOf(refused), refused.log).toBe("backend-tls");
+    expect(refused.log).toContain(what);
+    expect(refused.summary).toContain("Nothing that is served was changed.");
+    expect(await variablesOf(standin)).not.toHaveProperty("NEVER_SET");
+    // The same place with a good certificate: it is the certificate that was refused.
+    const good = { tls: true, files: authority.issue("IP:127.0.0.1", 90) };
+    await using proxy = await startNginx(`${certificate} ${to}`, good);
+    const passed = await step({ url: `https://127.0.0.1:${proxy.port}`, "dry-run": "true" }, { env });
+    expect(passed.exitCode, passed.log).toBe(0);
   });
 
   it("deploys through TLS, websocket included, when the authority is known to the job", LONG, async () => {

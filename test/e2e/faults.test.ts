@@ -149,7 +149,7 @@ describe.each(["docker", "binary"] as const)("with %s", (runtime) => {
   });
 
   test("a port that something else holds", async ({ before }) => {
-    const server = createServer();
+    const server = createServer((socket) => void socket.on("error", () => undefined));
     await new Promise<void>((done) => server.listen(3210, "127.0.0.1", done));
     try {
       await expectFailure(await start({ ...noDeploy, ...runtimes[runtime]() }), "port-taken", before);

@@ -89,8 +89,19 @@ describe("checkPostgresUrl", () => {
 
 describe("checkMysqlUrl", () => {
   it("takes what the driver takes", () => {
-    expect(checkMysqlUrl("mysql://root:pw@127.0.0.1:3306?require_ssl=true", "lab").warnings).toEqual([]);
-    expect(checkMysqlUrl("mysql://root:pw@h/other", "lab-a").warnings.join()).toContain('"lab_a"');
+    expect(checkMysqlUrl("mysql://root:pw@127.0.0.1:3306?require_ssl=true", "lab", LOOSE).warnings).toEqual([]);
+    expect(checkMysqlUrl("mysql://root:p%2Fw@h", "lab-a", LOOSE)).toMatchObject({
+      kind: "mysql",
+      host: "h",
+      port: 3306,
+      user: "root",
+      password: "p/w",
+      database: "lab_a",
+      tls: "off",
+    });
+    expect(checkMysqlUrl("mysql://root@h?require_ssl=true", "lab", LOOSE).tls).toBe("require");
+    expect(checkMysqlUrl("mysql://root@h", "lab", { requireSsl: true }).tls).toBe("require");
+    expect(checkMysqlUrl("mysql://root:pw@h/other", "lab-a", LOOSE).warnings.join()).toContain('"lab_a"');
   });
 
   it.each([
@@ -100,6 +111,6 @@ describe("checkMysqlUrl", () => {
     ["mysql://root@h?sslmode=disable", "sslmode"],
     ["mysql://root:a/b@h", "as it is"],
   ])("refuses %j", (url, why) => {
-    expect(refusal(() => checkMysqlUrl(url, "lab")).message).toContain(why);
+    expect(refusal(() => checkMysqlUrl(url, "lab", LOOSE)).message).toContain(why);
   });
 });

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { chown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePorts } from "../../../src/system/ports.ts";
+import { makeCertificates } from "./certificates.ts";
 
 const run = promisify(execFile);
 const ROOT = "/usr/lib/postgresql";
@@ -46,7 +47,8 @@ export async function startCluster(programs: string, tls: boolean): Promise<Clus
   const [port = 0] = await freePorts(1);
   const settings = ["-h 127.0.0.1", `-p ${port}`, `-k ${directory}`, "-c fsync=off"];
   if (tls) {
-    await certificates(directory);
+    await makeCertificates(directory);
+    for (const name of ["server.key", "server.pem"]) await owned(join(directory, name));
     settings.push("-c ssl=on", `-c ssl_cert_file=${directory}/server.pem`, `-c ssl_key_file=${directory}/server.key`);
   }
   const control = join(programs, "pg_ctl");
@@ -59,48 +61,4 @@ export async function startCluster(programs: string, tls: boolean): Promise<Clus
       await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-/** An authority, and a certificate of it for the name localhost. */
-async function certificates(directory: string): Promise<void> {
-  const file = (name: string): string => join(directory, name);
-  await mkdir(directory, { recursive: true });
-  const key = ["-newkey", "rsa:2048", "-nodes"];
-  await run("openssl", [
-    "req",
-    "-x509",
-    ...key,
-    "-keyout",
-    file("ca.key"),
-    "-out",
-    file("ca.pem"),
-    "-subj",
-    "/CN=Test CA",
-    "-days",
-    "2",
-  ]);
-  await run("openssl", [
-    "req",
-    ...key,
-    "-keyout",
-    file("server.key"),
-    "-out",
-    file("server.csr"),
-    "-subj",
-    "/CN=localhost",
-  ]);
-  await writeFile(file("names"), "subjectAltName=DNS:localhost\n");
-  const by = [
-    "-CA",
-    file("ca.pem"),
-    "-CAkey",
-    file("ca.key"),
-    "-CAcreateserial",
-    "-extfile",
-    file("names"),
-    "-days",
-    "2",
-  ];
-  await run("openssl", ["x509", "-req", "-in", file("server.csr"), ...by, "-out", file("server.pem")]);
-  for (const name of ["server.key", "server.pem"]) await owned(file(name));
 }

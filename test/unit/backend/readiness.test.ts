@@ -100,11 +100,11 @@ describe("waitUntilReady", () => {
 
   it("names the last state seen when the time is up", async () => {
     const { backend, deps, told } = await running("never-ready");
-    const failure = waitUntilReady(backend, { ...CURRENT, timeoutMs: 300 }, deps);
+    const failure = waitUntilReady(backend, { ...CURRENT, timeoutMs: 1500 }, deps);
     await expect(failure).rejects.toMatchObject({
       code: "backend-not-ready",
       message: expect.stringMatching(
-        /within 0\.3 s; last seen: GET http:\/\/127\.0\.0\.1:(\d+)\/version: connect ECONNREFUSED 127\.0\.0\.1:\1\.$/,
+        /within 1\.5 s; last seen: GET http:\/\/127\.0\.0\.1:(\d+)\/version: connect ECONNREFUSED 127\.0\.0\.1:\1\.$/,
       ),
       hint: expect.stringMatching(/^Read its log above/),
     });

@@ -133,7 +133,7 @@ if (has("lose-port-once") && !existsSync(process.env.TMPDIR + "/lost")) {
   writeFileSync(process.env.TMPDIR + "/lost", "");
   end(1, "Error: Could not start backend on 127.0.0.1:" + flag("--port"));
 }
-if (has("deaf")) { createTcpServer(() => {}).listen(Number(flag("--port")), flag("--interface")); }
+if (has("deaf")) { createTcpServer((socket) => socket.on("error", () => {})).listen(Number(flag("--port")), flag("--interface")); }
 if (has("disk-full")) { console.log("ERROR: database or disk is full"); console.log("Received a fatal error. Shutting down immediately"); process.exit(0); }
 if (has("orphan")) {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "inherit" });

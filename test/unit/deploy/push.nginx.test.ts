@@ -138,7 +138,7 @@ export const all = query({ args: {}, handler: async (ctx) => (await ctx.db.query
     const dry = await deployApp(own, fresh, { "dry-run": "true" });
     expect(dry.notes.join()).toContain("because the app has components");
     expect(dry.changes).toMatchObject({
-      components: null,
+      components: { added: ["widget"], removed: [], changed: [] },
       functions: { added: ["rooms:add", "rooms:list", "rooms:version"] },
     });
     const { changes, facts } = await deployApp(own, fresh);
@@ -186,7 +186,8 @@ describe("a dry run", () => {
     const again = await deployApp(other, fresh, { "dry-run": "true" });
     expect(again.changes).toMatchObject({
       functions: { added: [], removed: [], changed: [] },
-      crons: null,
+      crons: none,
+      tables: { added: ["houses"], removed: [], changed: [] },
       modules: { changed: ["rooms.js", "schema.js"] },
     });
     expect((await deployApp(own, fresh)).changes.indexes).toEqual(none);

@@ -6,13 +6,15 @@ import { ActionError } from "../../../src/runner/errors.ts";
 import { type Standin, startStandin } from "../../standin/standin.ts";
 import { type App, clientOf, deployApp, newApp, ROOMS, SCHEMA } from "./support.ts";
 
+type Target = Pick<Standin, "url" | "adminKey">;
+
 interface Outcome {
   readonly error: ActionError | undefined;
   readonly modules: ReadonlyMap<string, string>;
 }
 
 /** Variables in one batch, push, proof: what the action does, at the same time as another. */
-async function deployOnce(app: App, standin: Standin, value: string): Promise<Outcome> {
+async function deployOnce(app: App, standin: Target, value: string): Promise<Outcome> {
   const client = clientOf(standin);
   const wanted = new Map([
     ["FIRST", value],
@@ -34,7 +36,7 @@ async function deployOnce(app: App, standin: Standin, value: string): Promise<Ou
 }
 
 /** Reads the variables until `work` is done: both always have the value of one deploy. */
-async function watchVariables(standin: Standin, work: Promise<unknown>): Promise<void> {
+async function watchVariables(standin: Target, work: Promise<unknown>): Promise<void> {
   const client = clientOf(standin);
   let done = false;
   const end = work.finally(() => {
@@ -54,6 +56,15 @@ async function watchVariables(standin: Standin, work: Promise<unknown>): Promise
  */
 export async function raceRounds(rounds: number, schemas: "equal" | "different"): Promise<Record<string, number>> {
   await using standin = await startStandin();
+  return await raceRoundsOn(standin, rounds, schemas);
+}
+
+/** The same on a backend that runs. */
+export async function raceRoundsOn(
+  standin: Target,
+  rounds: number,
+  schemas: "equal" | "different",
+): Promise<Record<string, number>> {
   await using one = await newApp();
   await using other = await one.copy();
   const codes: Record<string, number> = {};

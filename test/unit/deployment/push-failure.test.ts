@@ -246,6 +246,15 @@ describe("what no recording shows", () => {
     expect(classifyPush(output, 1, context({})).hint).toContain("Src Pkg storage key not found");
   });
 
+  it.each([
+    ["DeploymentNotConfiguredForNodeActions", "node-version-unsupported", "20, 22 or 24"],
+    ["NodeVersionNotSupported", "node-version-unsupported", "20, 22 or 24"],
+    ["SomethingNewer", "deploy-refused", "SomethingNewer"],
+  ])("a refusal with the code %s", (code, ours, hint) => {
+    const failure = classifyPush(refused(code, "No.", "evaluate_push"), 1, context({}));
+    expect(failure).toMatchObject({ code: ours, hint: expect.stringContaining(hint) });
+  });
+
   it("a CLI that was killed", () => {
     expect(classifyPush("- Deploying to http://x...\n", 137, context({}))).toMatchObject({ code: "deploy-killed" });
   });

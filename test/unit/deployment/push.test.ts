@@ -179,7 +179,7 @@ describe("the real CLI against the stand-in", () => {
     const error = await failed(deploy(app, { url: first.url, adminKey: first.adminKey }));
     expect([error.code, error.phase]).toEqual(["cli-too-new", "setup"]);
     expect(error.message).toContain("convex 1.48.0 asks for evaluate_push");
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(15_000);
   });
 
   it("fails with a key of another secret, which does not show", async () => {

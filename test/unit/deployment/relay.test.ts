@@ -73,7 +73,8 @@ describe("the relay", () => {
       target: url,
       answer: async (call, forward) => {
         calls.push([call.endpoint, call.json()]);
-        const other = await forward("/api/deploy2/evaluate_push");
+        const other = await forward({ path: "/api/deploy2/evaluate_push" });
+        await forward({ json: { adminKey: "other" } });
         expect(other.json()).toHaveProperty("got");
         return await forward();
       },
@@ -85,8 +86,11 @@ describe("the relay", () => {
     expect(calls).toEqual([["start_push", { adminKey: "k" }]]);
     expect(seen.map(({ url: path, body: sent }) => [path, sent.equals(body)])).toEqual([
       ["/api/deploy2/evaluate_push", true],
+      ["/api/deploy2/start_push", false],
       ["/api/deploy2/start_push", true],
     ]);
+    expect(seen[1]?.body.toString()).toBe('{"adminKey":"other"}');
+    expect(seen[1]?.headers).not.toHaveProperty("content-encoding");
   });
 
   it("answers itself where it is told so", async () => {

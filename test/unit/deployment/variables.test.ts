@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { planVariables, type VariableSources } from "../../../src/deployment/variables.ts";
+import { BackendError } from "../../../src/deployment/backend-error.ts";
+import { planVariables, type VariableSources, variableRefusal } from "../../../src/deployment/variables.ts";
 import { ActionError } from "../../../src/runner/errors.ts";
 
 const plan = (from: Partial<VariableSources>): ReturnType<typeof planVariables> =>
@@ -101,5 +102,24 @@ describe("what every release refuses (contract 4.1)", () => {
   it("stops there: the limits themselves and odd names pass", () => {
     const env = `A=${"x".repeat(8192)}\n${"B".repeat(256)}=1\n_=1\nPATH=1\n${Array.from({ length: 996 }, (_, index) => `N${index}=1`).join("\n")}`;
     expect(plan({ env }).values.size).toBe(1000);
+  });
+});
+
+describe("a refusal of the backend", () => {
+  const refused = (backendCode: string): string =>
+    variableRefusal(
+      new BackendError("backend-refused", `POST x answers 400 ${backendCode}: It does not fit.`, "", {
+        status: 400,
+        backendCode,
+      }),
+    ).text;
+  it.each([
+    ["InvalidEnvironmentVariable", "env-value-invalid"],
+    ["RequiredEnvironmentVariable", "env-required"],
+  ])("of newer releases, %s, ends in an error of ours", (theirs, ours) => {
+    expect(refused(theirs)).toMatch(new RegExp(`^\\[${ours}\\] .* none was set: It does not fit\\.`));
+  });
+  it("that is not known is shown as it is", () => {
+    expect(refused("SomethingNewer")).toContain("[backend-refused]");
   });
 });

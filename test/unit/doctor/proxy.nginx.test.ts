@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Standin, startStandin } from "../../standin/standin.ts";
+import { Authority } from "../../support/authority.ts";
 import { startNginx } from "../../support/nginx.ts";
-import { Authority, at, findingsOf, of, setOrigin, trouble } from "./support.ts";
+import { at, findingsOf, of, setOrigin, trouble } from "./support.ts";
 
 let standin: Standin;
 let authority: Authority;

@@ -8,7 +8,7 @@ import { systemExec } from "../../../src/system/exec.ts";
 import { freePorts, isFree, whoHolds } from "../../../src/system/ports.ts";
 
 async function listening(host: string): Promise<number> {
-  const server = createServer();
+  const server = createServer((socket) => void socket.on("error", () => undefined));
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   onTestFinished(() => void server.close());
   const address = server.address();

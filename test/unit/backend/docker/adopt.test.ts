@@ -17,7 +17,7 @@ interface Service {
   exitCode?: number;
 }
 
-async function adopt(service: Service, choice?: WantedImage) {
+async function adopt(service: Service, choice?: WantedImage, network?: string) {
   const image = {
     json: {
       Id: "sha256:1",
@@ -49,7 +49,7 @@ async function adopt(service: Service, choice?: WantedImage) {
   const adopted = adoptContainer(
     await connectEngine(deps, address),
     "s1",
-    choice === undefined ? {} : { choice },
+    { ...(choice === undefined ? {} : { choice }), ...(network === undefined ? {} : { network }) },
     deps,
   );
   await adopted.then(({ backend }) => backend.detach()).catch(() => undefined);
@@ -122,6 +122,15 @@ describe("adoptContainer", () => {
     await expect(adopted).rejects.toMatchObject({
       code: "service-container-port",
       message: expect.stringContaining("3211"),
+    });
+  });
+
+  it("is reached on the job's network by its alias, and on no other", async () => {
+    const { adopted } = await adopt({ env: origins }, undefined, "net");
+    expect((await adopted).backend.url).toBe("http://convex:3210");
+    await expect((await adopt({}, undefined, "other")).adopted).rejects.toMatchObject({
+      code: "service-container-network",
+      message: expect.stringContaining("other"),
     });
   });
 
