@@ -35,6 +35,7 @@ const PROBE_TEXT =
 export interface S3Tuning {
   readonly sizes?: PartSizes;
   readonly parallel?: number;
+  readonly pageSize?: number;
 }
 
 /**
@@ -152,6 +153,7 @@ export class S3Store implements Store {
           new sdk.ListObjectsV2Command({
             Bucket: this.#settings.bucket,
             Prefix: this.#objectKey(prefix),
+            MaxKeys: this.#tuning.pageSize ?? 1000,
             ...(token === undefined ? {} : { ContinuationToken: token }),
           }),
         ),
@@ -223,6 +225,7 @@ export class S3Store implements Store {
       const command: ListMultipartUploadsCommand = new sdk.ListMultipartUploadsCommand({
         Bucket: bucket,
         Prefix: this.#objectKey(""),
+        MaxUploads: this.#tuning.pageSize ?? 1000,
         ...at,
       });
       const page = await this.#send("list multipart uploads", () => client.send(command));
@@ -300,10 +303,13 @@ export class S3Store implements Store {
     try {
       return await client.send(new sdk.HeadObjectCommand({ Bucket: this.#settings.bucket, Key: this.#objectKey(key) }));
     } catch (failure) {
-      if (faultOf(failure).status !== 404) throw failure;
-      // A missing bucket answers the same; only a request whose answer has a body tells.
-      await client.send(new sdk.ListObjectsV2Command({ Bucket: this.#settings.bucket, MaxKeys: 1, Prefix: key }));
-      return undefined;
+      if (faultOf(failure).status === undefined) throw failure;
+      // Answers to HEAD have no body, so a missing bucket looks like a missing object, and no reason is told. A request
+      // that is refused for the same reason tells.
+      const { bucket } = this.#settings;
+      await client.send(new sdk.ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1, Prefix: this.#objectKey(key) }));
+      if (faultOf(failure).status === 404) return undefined;
+      throw failure;
     }
   }
 
