@@ -4,7 +4,6 @@ import type {
   GetObjectCommandOutput,
   HeadObjectCommandOutput,
   ListMultipartUploadsCommand,
-  ListMultipartUploadsCommandInput,
   S3Client,
 } from "@aws-sdk/client-s3";
 import type { Deps } from "../system/deps.ts";
@@ -220,24 +219,23 @@ export class S3Store implements Store {
     const { bucket } = this.#settings;
     const before = this.#deps.clock.now() - olderThanMs;
     const old: { readonly Key: string; readonly UploadId: string }[] = [];
-    let at: Pick<ListMultipartUploadsCommandInput, "KeyMarker" | "UploadIdMarker"> | undefined = {};
-    while (at !== undefined) {
+    let after: string | undefined;
+    do {
       const command: ListMultipartUploadsCommand = new sdk.ListMultipartUploadsCommand({
         Bucket: bucket,
         Prefix: this.#objectKey(""),
         MaxUploads: this.#tuning.pageSize ?? 1000,
-        ...at,
+        ...(after === undefined ? {} : { KeyMarker: after }),
       });
       const page = await this.#send("list multipart uploads", () => client.send(command));
       for (const { Key = "", UploadId = "", Initiated } of page.Uploads ?? []) {
         const ours = isBackupKey(Key.slice(this.#objectKey("").length));
         if (ours && Initiated !== undefined && Initiated.getTime() < before) old.push({ Key, UploadId });
       }
-      at =
-        page.IsTruncated === true && page.NextKeyMarker !== undefined
-          ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
-          : undefined;
-    }
+      // Without the marker of the upload, which not every store takes back as it gave it: a second upload of the same
+      // key on the edge of a page is left to the next run.
+      after = page.IsTruncated === true ? page.NextKeyMarker : undefined;
+    } while (after !== undefined);
     for (const upload of old) {
       await this.#send("abort multipart uploads", async () => {
         await client
