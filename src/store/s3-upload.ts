@@ -171,9 +171,10 @@ export class Upload {
       const found = await this.#head().catch(() => undefined);
       const ours = found?.Metadata?.[UPLOAD_ID] === this.#id;
       const { status } = faultOf(failure);
-      if (ours && (status === undefined || status >= 500 || TAKEN.includes(status))) return;
-      // Refused, and yet it is there: some stores write the object before they find that they cannot lock it.
-      if (ours) await this.#remove();
+      // Some stores write the object before they find that they cannot lock it.
+      const unlocked = ours && status === 400 && this.#request.lockUntil !== undefined;
+      if (ours && !unlocked) return;
+      if (unlocked) await this.#remove();
       // 409: another writer was at it in the same moment (S3 User Guide, "conditional writes").
       else if (status !== undefined && TAKEN.includes(status) && (status !== 409 || found !== undefined)) {
         throw exists(location, this.#request.key, { cause: failure });

@@ -1,14 +1,13 @@
 import { tmpdir } from "node:os";
-import { crc32 } from "node:zlib";
 import type { HeadObjectCommandOutput, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import type { Deps } from "../system/deps.ts";
-import { crcText } from "./checksum.ts";
 import { locked, missing, unsupported } from "./faults.ts";
 import { byKey, checkKey, isBackupKey, isKey } from "./keys.ts";
 import { PART_SIZES, type PartSizes } from "./parts.ts";
 import { createClient, loadSdk, type S3Settings } from "./s3-client.ts";
 import { download } from "./s3-download.ts";
 import { explain, faultOf } from "./s3-errors.ts";
+import { PROBE, probe } from "./s3-probe.ts";
 import { Upload } from "./s3-upload.ts";
 import { SourceFailure } from "./source.ts";
 import type { PutOptions, Store, StoredObject } from "./store.ts";
@@ -20,11 +19,6 @@ interface Connection {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** An object of its own in each destination, to see whether the store refuses to overwrite. */
-const PROBE = ".convex-selfhost-backups";
-const PROBE_TEXT =
-  "Backups of a self-hosted Convex deployment lie here. Each backup writes this file anew, and goes on only when the store refuses that.\n";
 
 /** Sizes that tests make small. */
 export interface S3Tuning {
@@ -225,43 +219,17 @@ export class S3Store implements Store {
     return this.#settings.prefix === "" ? key : `${this.#settings.prefix}/${key}`;
   }
 
-  /**
-   * Sees once, before the first object, that the store refuses to overwrite: the second of two equal conditional writes
-   * must be refused. A store that ignores the condition would overwrite silently.
-   */
+  /** Once, before the first object. */
   #probe(): Promise<void> {
     this.#probed ??= (async () => {
-      if ((await this.#writeProbe()) || (await this.#writeProbe())) return;
-      throw unsupported(
-        this.location,
-        "write conditionally: it overwrites an object although it was asked not to (If-None-Match: *)",
-        "Update the store, or use one that knows conditional writes, as AWS S3, Cloudflare R2, MinIO and Ceph do in recent versions.",
-      );
-    })();
+      const { sdk, client } = await this.#connect();
+      const target = { Bucket: this.#settings.bucket, Key: this.#objectKey(PROBE) };
+      await this.#send("write objects", () => probe(sdk, client, target, this.location));
+    })().catch((failure: unknown) => {
+      this.#probed = undefined;
+      throw failure;
+    });
     return this.#probed;
-  }
-
-  /** Whether the write was refused because the object is there. */
-  async #writeProbe(): Promise<boolean> {
-    const { sdk, client } = await this.#connect();
-    try {
-      await client.send(
-        new sdk.PutObjectCommand({
-          Bucket: this.#settings.bucket,
-          Key: this.#objectKey(PROBE),
-          Body: Buffer.from(PROBE_TEXT),
-          ChecksumCRC32: crcText(crc32(PROBE_TEXT)),
-          ContentType: "text/plain",
-          IfNoneMatch: "*",
-        }),
-      );
-      return false;
-    } catch (failure) {
-      const { status } = faultOf(failure);
-      // 409: another job writes it in this moment.
-      if (status === 412 || status === 304 || status === 409) return true;
-      throw this.#explain(failure, "write objects");
-    }
   }
 
   async #head(key: string): Promise<HeadObjectCommandOutput | undefined> {
