@@ -9,6 +9,7 @@ import { Findings } from "./findings.ts";
 import type { Inspection } from "./inspection.ts";
 import { judgeLayout, type Parts } from "./layout.ts";
 import { NumbersReader } from "./numbers-reader.ts";
+import { firstRepeatedId } from "./repeated-ids.ts";
 import { restoreFindings } from "./roads.ts";
 import { SchemaReader } from "./schema-reader.ts";
 import { StorageReader } from "./storage-reader.ts";
@@ -114,10 +115,16 @@ class Inspector {
     try {
       const end = await archive.read(entry, (chunk) => reader.push(chunk));
       this.#places.push(entry.offset, end + descriptorMost(entry.flags));
+      reader.end();
+      if (reader instanceof TableReader && reader.unordered) await this.#judgeIds(archive, entry, reader);
     } catch (error) {
       this.#take(error);
     }
-    reader.end();
+  }
+
+  async #judgeIds(archive: Archive, entry: ArchiveEntry, table: TableReader): Promise<void> {
+    const line = await firstRepeatedId(archive, entry, table.documents);
+    if (line !== undefined) table.defect("id-twice", line);
   }
 
   #readerOf(name: string): Reader {
