@@ -131,6 +131,7 @@ export class Archive {
     try {
       result = inflateRawSync(packed, options) as unknown as typeof result;
     } catch (error) {
+      if (error instanceof RangeError) throw new Defect("entry-size", entry.name, `more than the ${entry.size} bytes.`);
       throw unpackError(entry.name, error);
     }
     refuseRest(entry, result.engine.bytesWritten);
@@ -152,6 +153,9 @@ export class Archive {
   /** Where the packed data begins; the local header must be the directory's twin. */
   async #dataStart(entry: ArchiveEntry): Promise<number> {
     const name = entry.raw.fileNameRaw;
+    if (entry.offset + entry.packed > this.directory) {
+      throw new Defect("entry-unreadable", entry.name, "it would reach into the directory.");
+    }
     const header = Buffer.allocUnsafe(LOCAL_BYTES + name.length);
     await this.#fill(header, entry.offset, entry.name);
     if (header.readUInt32LE(0) !== LOCAL) throw new Defect("entry-unreadable", entry.name, "it has no local header.");

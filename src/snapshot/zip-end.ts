@@ -79,6 +79,7 @@ async function zip64(file: FileHandle, { tail, locator, start, classic, where }:
   if (fits) await file.read(record, 0, END64_BYTES, offset);
   if (!fits || record.readUInt32LE(0) !== END64)
     throw damaged(where, "its ZIP64 end record is not where it should be.");
+  }
   const [onDisk, entries, directoryBytes, directory] = [24, 32, 40, 48].map((at) =>
     Number(record.readBigUInt64LE(at)),
   ) as [number, number, number, number];
