@@ -16,6 +16,8 @@ const DEFLATED = 8;
 /** Deflate cannot do better: 258 bytes from two bits. */
 const DEFLATE_MOST = 1032;
 const CHUNK = 256 * 1024;
+/** Unpacked, at a time: each piece is a hand-over between threads. */
+const UNPACKED = 1024 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
 
@@ -139,7 +141,7 @@ export class Archive {
   }
 
   async #inflate(entry: ArchiveEntry, start: number, check: ContentCheck): Promise<void> {
-    const inflate = createInflateRaw({ chunkSize: CHUNK });
+    const inflate = createInflateRaw({ chunkSize: UNPACKED });
     try {
       await pipeline(this.#raw(start, start + entry.packed), inflate, async (output: AsyncIterable<Buffer>) => {
         for await (const chunk of output) check.take(chunk);
