@@ -85,7 +85,7 @@ class Inspector {
     for (const folder of this.#folders) findings.add("folder-in-front", folder);
     const tables = [...this.#parts.tables.values()].map(({ facts }) => facts);
     const storage = [...this.#parts.storage.values()].filter(({ listed }) => listed).map(({ facts }) => facts);
-    for (const found of restoreFindings(this.#parts)) findings.push(found);
+    for (const found of restoreFindings({ tables, storage })) findings.push(found);
     return {
       tables: tables.toSorted((a, b) => compare(a.component, b.component) || compare(a.name, b.name)),
       storage: storage.length === 0 ? undefined : storage.toSorted((a, b) => compare(a.component, b.component)),
