@@ -2,7 +2,6 @@ import { ActionError, messageOf } from "../runner/errors.ts";
 import type { SnapshotFinding, StorageFacts, TableFacts } from "../snapshot/inspection.ts";
 import type { Store } from "../store/store.ts";
 import { Field, FieldFault } from "./fields.ts";
-import { isBackupId, OBJECTS } from "./objects.ts";
 import {
   LARGEST_MANIFEST,
   MANIFEST_VERSION,
@@ -11,6 +10,7 @@ import {
   type ManifestSnapshot,
   type ManifestVariable,
 } from "./manifest.ts";
+import { isBackupId, OBJECTS } from "./objects.ts";
 
 const SHA256 = /^[0-9a-f]{64}$/;
 const HEX = /^[0-9a-f]{8,128}$/;
@@ -26,6 +26,7 @@ function readTable(field: Field): TableFacts {
     documents: field.at("documents").count(),
     bytes: field.at("bytes").count(),
     digest: field.at("digest").text(HEX),
+    exactValues: field.at("exactValues").boolean(),
   };
 }
 
