@@ -1,7 +1,7 @@
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Manifest } from "./manifest.ts";
 import { manifestBytes } from "./manifest.ts";
-import { fetchManifest } from "./manifest-reader.ts";
+import { fetchManifestBytes, parseManifest } from "./manifest-reader.ts";
 import { OBJECTS } from "./objects.ts";
 import type { Run } from "./run.ts";
 
@@ -36,8 +36,10 @@ export async function storeManifest(run: Run, manifest: Manifest): Promise<void>
   const options = { signal, ...(inputs.lockDays === undefined ? {} : { lockDays: inputs.lockDays }) };
   const bytes = manifestBytes(manifest);
   await store.put(`${id}/${OBJECTS.manifest}`, bytes, options);
-  const back = await fetchManifest(store, id, signal);
-  if (!manifestBytes(back).equals(bytes)) throw damaged(`${id}/${OBJECTS.manifest} reads otherwise`);
+  const back = await fetchManifestBytes(store, id, signal);
+  // Read as a restore will read it, too.
+  parseManifest(back, id);
+  if (!back.equals(bytes)) throw damaged(`${id}/${OBJECTS.manifest} reads otherwise`);
 }
 
 /** Takes away what a failed run has stored; false where that was refused. Never throws. */

@@ -20,13 +20,20 @@ const carrierOf = ({ id, store, inputs }: Run, signal: AbortSignal): Carrier => 
   signal,
 });
 
-async function takeSnapshot(run: Run, signal: AbortSignal): Promise<CompletedExport> {
+async function takeSnapshot(
+  run: Run,
+  signal: AbortSignal,
+  onRequested: (id: string) => void,
+): Promise<CompletedExport> {
   const { client, deps, inputs, save } = run;
   const completed = await exportSnapshot(client, deps, {
     includeStorage: inputs.includeFileStorage,
     timeoutMs: inputs.exportTimeoutMs,
     signal,
-    onRequested: (exportId) => save({ exportId }),
+    onRequested: (exportId) => {
+      save({ exportId });
+      onRequested(exportId);
+    },
   });
   deps.log.info(`The backend wrote a snapshot of ${megabytes(completed.bytes)} in ${seconds(completed.ms)}.`);
   return completed;
@@ -102,11 +109,16 @@ function describe(
 export async function makeBackup(run: Run): Promise<Manifest> {
   const { timeline, client, deps, inputs, signal, tell, directory } = run;
   const key = newFingerprintKey();
-  const [completed, facts] = await together<[CompletedExport, DeploymentFacts]>(signal, (signal) => [
-    timeline.phase("export", () => takeSnapshot(run, signal)),
-    readFacts(client, inputs.adminKey, signal),
-  ]);
+  let exportId: string | undefined;
   try {
+    const [completed, facts] = await together<[CompletedExport, DeploymentFacts]>(signal, (signal) => [
+      timeline.phase("export", () =>
+        takeSnapshot(run, signal, (id) => {
+          exportId = id;
+        }),
+      ),
+      readFacts(client, inputs.adminKey, signal),
+    ]);
     tell({ instance: facts.instanceName, exportMs: completed.ms });
     await checkRoom(run, completed);
     const [transferred, settings] = await together<[Transferred, ManifestObject | undefined]>(signal, (signal) => [
@@ -121,6 +133,6 @@ export async function makeBackup(run: Run): Promise<Manifest> {
     });
     return manifest;
   } finally {
-    await expireExport(client, deps, completed.id);
+    if (exportId !== undefined) await expireExport(client, deps, exportId);
   }
 }

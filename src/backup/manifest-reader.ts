@@ -174,11 +174,8 @@ export function parseManifest(bytes: Uint8Array, id: string): Manifest {
   }
 }
 
-/**
- * Fetches and reads the manifest of a backup.
- * @throws ActionError `manifest-invalid`, `manifest-newer`, those of the store (`store-missing`: it is no backup)
- */
-export async function fetchManifest(store: Store, id: string, signal?: AbortSignal): Promise<Manifest> {
+/** The bytes of a backup's manifest, never more than a manifest may have. */
+export async function fetchManifestBytes(store: Store, id: string, signal?: AbortSignal): Promise<Buffer> {
   if (!isBackupId(id)) throw invalid(id.slice(0, 60), "its name is not that of a backup");
   const parts: Uint8Array[] = [];
   let bytes = 0;
@@ -187,5 +184,13 @@ export async function fetchManifest(store: Store, id: string, signal?: AbortSign
     if (bytes > LARGEST_MANIFEST) throw invalid(id, `it is larger than ${LARGEST_MANIFEST} bytes`);
     parts.push(part);
   }
-  return parseManifest(Buffer.concat(parts), id);
+  return Buffer.concat(parts);
+}
+
+/**
+ * Fetches and reads the manifest of a backup.
+ * @throws ActionError `manifest-invalid`, `manifest-newer`, those of the store (`store-missing`: it is no backup)
+ */
+export async function fetchManifest(store: Store, id: string, signal?: AbortSignal): Promise<Manifest> {
+  return parseManifest(await fetchManifestBytes(store, id, signal), id);
 }
