@@ -8,7 +8,7 @@ import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import { mask } from "../runner/mask.ts";
-import { megabytes } from "../runner/meter.ts";
+import { sizeText } from "../runner/meter.ts";
 import { setOutput } from "../runner/outputs.ts";
 import { visibilityOf } from "../runner/repository.ts";
 import { seconds, writeSummary } from "../runner/summary.ts";
@@ -25,7 +25,7 @@ import { prune } from "./prune.ts";
 import { checkBackupInputs } from "./rules.ts";
 import type { Run } from "./run.ts";
 import { type BackupState, backupState } from "./state.ts";
-import { type BackupReport, backupSummary, failureSummary } from "./summary.ts";
+import { type BackupReport, backupSummary, failureSummary, some } from "./summary.ts";
 
 /** Ends here when anything is wrong with the deployment, with all of it said. */
 function settle(findings: readonly Finding[], deps: Deps): void {
@@ -158,7 +158,7 @@ export async function backup(read: ReadInput, deps: Deps, startedAt: number, sig
     const manifest = await runWith(inputs, { timeline, tell, signal, deps });
     const { documents, files } = manifest.snapshot;
     const bytes = manifest.objects.reduce((sum, object) => sum + object.bytes, 0);
-    const text = `${manifest.id}: ${documents} documents, ${files} files, ${megabytes(bytes)}`;
+    const text = `${manifest.id}: ${some(documents, "document")}, ${some(files, "file")}, ${sizeText(bytes)}`;
     await Promise.all([
       heartbeat.end({ kind: "complete", text }),
       writeSummary(backupSummary(report, timeline, deps.clock.now())),

@@ -1,5 +1,5 @@
 import { CLIENT_VERSION } from "../deployment/client.ts";
-import { megabytes } from "../runner/meter.ts";
+import { sizeText } from "../runner/meter.ts";
 import { seconds } from "../runner/summary.ts";
 import { type CompletedExport, expireExport, exportSnapshot } from "../snapshot/export.ts";
 import { type DeploymentFacts, fingerprintOfInstance, readFacts } from "./facts.ts";
@@ -35,7 +35,7 @@ async function takeSnapshot(
       onRequested(exportId);
     },
   });
-  deps.log.info(`The backend wrote a snapshot of ${megabytes(completed.bytes)} in ${seconds(completed.ms)}.`);
+  deps.log.info(`The backend wrote a snapshot of ${sizeText(completed.bytes)} in ${seconds(completed.ms)}.`);
   return completed;
 }
 

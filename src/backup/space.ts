@@ -1,7 +1,7 @@
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ActionError } from "../runner/errors.ts";
-import { megabytes } from "../runner/meter.ts";
+import { sizeText } from "../runner/meter.ts";
 
 /** Something of that size is about to be written there. */
 export interface SpaceNeed {
@@ -42,7 +42,7 @@ export async function checkSpace(needs: readonly SpaceNeed[]): Promise<void> {
     if (free >= bytes + MARGIN_BYTES) continue;
     throw new ActionError(
       "disk-full",
-      `${path} has ${megabytes(free)} free, and this backup needs ${megabytes(bytes)} there.`,
+      `${path} has ${sizeText(free)} free, and this backup needs ${sizeText(bytes)} there.`,
       "Free space there, or point RUNNER_TEMP (or the destination) at a larger disk: the snapshot lies in RUNNER_TEMP as a whole for a while.",
     );
   }

@@ -1,6 +1,6 @@
 import type { Finding } from "../deployment/reach.ts";
 import type { ActionError } from "../runner/errors.ts";
-import { megabytes } from "../runner/meter.ts";
+import { sizeText } from "../runner/meter.ts";
 import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import { type Manifest, timeOf } from "./manifest.ts";
@@ -29,13 +29,16 @@ const MARK = { error: "❌", warning: "⚠️", notice: "ℹ️" } as const;
 
 const count = (value: number): string => value.toLocaleString("en-US");
 
+/** `1 document`, `1,204 documents`. */
+export const some = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+
 function encryptedTo({ encryption }: Manifest): string {
   if (encryption.method === "none") return "⚠️ nobody: everybody who reads the destination reads the data";
   return encryption.recipients.map((recipient) => `\`${recipient}\``).join("<br>");
 }
 
 function variablesOf({ env }: Manifest): string {
-  const names = `${env.variables.length} names`;
+  const names = some(env.variables.length, "name");
   if (env.values) return `${names}, values in the encrypted bundle`;
   return `${names}, no values`;
 }
@@ -54,11 +57,11 @@ function facts(report: BackupReport): string {
   if (manifest !== undefined) {
     const { snapshot } = manifest;
     const stored = manifest.objects.reduce((sum, { bytes }) => sum + bytes, 0);
-    const files = snapshot.storage === null ? "files not included" : `${count(snapshot.files)} files`;
+    const files = snapshot.storage === null ? "files not included" : some(snapshot.files, "file");
     rows.push(
       ["Data of", timeOf(snapshot.timestamp)],
-      ["Holds", `${count(snapshot.documents)} documents in ${count(snapshot.tables.length)} tables, ${files}`],
-      ["Size", `${megabytes(stored)} stored, ${megabytes(snapshot.uncompressedBytes)} unpacked`],
+      ["Holds", `${some(snapshot.documents, "document")} in ${some(snapshot.tables.length, "table")}, ${files}`],
+      ["Size", `${sizeText(stored)} stored, ${sizeText(snapshot.uncompressedBytes)} unpacked`],
       ["SHA-256 of the snapshot", `\`${snapshot.sha256}\``],
       ["Encrypted to", encryptedTo(manifest)],
       ["Variables", variablesOf(manifest)],
@@ -96,11 +99,11 @@ function tablesOf({ manifest }: BackupReport): string {
   const largest = [...tables].sort((a, b) => b.bytes - a.bytes).slice(0, MOST_TABLES);
   const rows = largest.map(
     ({ component, name, documents, bytes }) =>
-      `| ${escapeMarkdown(name)} | ${escapeMarkdown(component)} | ${count(documents)} | ${megabytes(bytes)} |`,
+      `| ${escapeMarkdown(name)} | ${escapeMarkdown(component)} | ${count(documents)} | ${sizeText(bytes)} |`,
   );
   const files = (storage ?? [])
     .filter((each) => each.files > 0)
-    .map((each) => `| (files) | ${escapeMarkdown(each.component)} | ${count(each.files)} | ${megabytes(each.bytes)} |`);
+    .map((each) => `| (files) | ${escapeMarkdown(each.component)} | ${count(each.files)} | ${sizeText(each.bytes)} |`);
   const more = tables.length > largest.length ? `\n\n… ${tables.length - largest.length} smaller ones` : "";
   const table = ["| Table | Component | Documents | Size |", "|---|---|---:|---:|", ...rows, ...files].join("\n");
   return `<details><summary>Tables</summary>\n\n${table}${more}\n\n</details>`;
@@ -110,7 +113,7 @@ function retention({ pruned, pruneMode }: BackupReport): string {
   if (pruned === undefined || pruned.lines.length === 0) return "";
   const rows = pruned.lines.map(({ id, bytes, action, reasons }) => {
     const mark = action === "kept" ? "" : action === "removed" ? "🗑 " : "(dry run) ";
-    return `| \`${id}\` | ${megabytes(bytes)} | ${mark}${action}: ${escapeMarkdown(reasons.join(", "))} |`;
+    return `| \`${id}\` | ${sizeText(bytes)} | ${mark}${action}: ${escapeMarkdown(reasons.join(", "))} |`;
   });
   const gone = pruned.lines.filter(({ action }) => action !== "kept").length;
   const verb = pruneMode === "dry-run" ? "would be removed" : "removed";
