@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { CompletedPart, HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
+import { messageOf } from "../runner/errors.ts";
+import { crcText } from "./checksum.ts";
 import { damaged, exists, unsupported } from "./faults.ts";
-import { BufferPool, MOST_PARTS, PartReader, type PartSizes, sizeOfPart } from "./parts.ts";
+import { BufferPool, PartReader, type PartSizes } from "./parts.ts";
 import { explain, faultOf } from "./s3-errors.ts";
+import { repeating, sendParts } from "./s3-parts.ts";
 import { SourceFailure } from "./source.ts";
-import { StagedPart } from "./staged-part.ts";
+import type { StagedPart } from "./staged-part.ts";
 
 type Sdk = typeof import("@aws-sdk/client-s3");
 
@@ -32,12 +35,8 @@ export interface UploadRequest {
   readonly signal: AbortSignal;
 }
 
-/** Big-endian base64, as S3 writes CRC32. */
-export function crcText(crc: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc);
-  return bytes.toString("base64");
-}
+/** Answers to a condition that does not hold. */
+const TAKEN: readonly number[] = [412, 304, 409];
 
 /** Marks an object as made by one upload, so that a lost answer can be told from another writer. */
 const UPLOAD_ID = "upload-id";
@@ -88,7 +87,8 @@ export class Upload {
       ChecksumCRC32: crcText(crc),
       IfNoneMatch: "*",
     });
-    await this.#final(() => client.send(command, { abortSignal: this.#request.signal }));
+    const { signal } = this.#request;
+    await this.#final(() => repeating(() => client.send(command, { abortSignal: signal }), body, signal));
   }
 
   async #multipart(first: Buffer, reader: PartReader, pool: BufferPool): Promise<void> {
@@ -108,7 +108,12 @@ export class Upload {
     );
     const uploadId = started.UploadId ?? "";
     try {
-      const parts = await this.#parts(uploadId, first, reader, pool);
+      const parts = await sendParts(first, reader, pool, {
+        ...this.#context,
+        signal: this.#request.signal,
+        count: (bytes) => this.#count(bytes),
+        send: (number, body, crc, signal) => this.#part(uploadId, number, body, crc, signal),
+      });
       // Stores that do not know checksums of whole objects have checked those of the parts.
       const whole = started.ChecksumType === "FULL_OBJECT" ? { ChecksumCRC32: crcText(this.#crc) } : {};
       const command = new sdk.CompleteMultipartUploadCommand({
@@ -125,64 +130,6 @@ export class Upload {
     }
   }
 
-  /** Sends all parts, a few at a time. Resolves when all are there; after a failure only once none is on its way. */
-  async #parts(uploadId: string, first: Buffer, reader: PartReader, pool: BufferPool): Promise<CompletedPart[]> {
-    const { parallel, sizes, location } = this.#context;
-    const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, this.#request.signal]);
-    const flying = new Set<Promise<void>>();
-    const done: CompletedPart[] = [];
-    const failures: unknown[] = [];
-    const launch = (number: number, body: Uint8Array | StagedPart, crc: number, after: () => unknown): void => {
-      const sent = this.#part(uploadId, number, body, crc, signal)
-        .then((part) => {
-          done.push(part);
-        })
-        .catch((failure: unknown) => {
-          failures.push(failure);
-          stop.abort(failure);
-        })
-        .then(after)
-        .then(() => {
-          flying.delete(sent);
-        });
-      flying.add(sent);
-    };
-    try {
-      launch(1, first, this.#count(first), () => pool.give(first));
-      for (let number = 2; failures.length === 0; number += 1) {
-        const size = sizeOfPart(number, sizes);
-        // Large parts wait on the disk, one at a time.
-        const most = size > sizes.first ? 1 : parallel;
-        while (flying.size >= most) await Promise.race(flying);
-        if (failures.length > 0) break;
-        if (size > sizes.first) {
-          const staged = await StagedPart.read(reader, size, this.#context.temporary, (chunk) => this.#count(chunk));
-          if (staged.bytes === 0) {
-            await staged.remove();
-            break;
-          }
-          checkCount(number, location);
-          launch(number, staged, staged.crc, () => staged.remove());
-          if (staged.bytes < size) break;
-          continue;
-        }
-        const buffer = pool.take();
-        const filled = await reader.fill(buffer);
-        if (filled === 0) break;
-        const part = buffer.subarray(0, filled);
-        launch(number, part, this.#count(part), () => pool.give(buffer));
-        if (filled < buffer.length) break;
-      }
-    } catch (failure) {
-      failures.unshift(failure);
-      stop.abort(failure);
-    }
-    await Promise.all(flying);
-    if (failures.length > 0) throw failures[0];
-    return done.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0));
-  }
-
   async #part(
     uploadId: string,
     number: number,
@@ -191,38 +138,24 @@ export class Upload {
     signal: AbortSignal,
   ): Promise<CompletedPart> {
     const { sdk, client } = this.#context;
-    const attempts = 3;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const answer = await client.send(
-          new sdk.UploadPartCommand({
-            ...this.#target(),
-            UploadId: uploadId,
-            PartNumber: number,
-            Body: body instanceof Uint8Array ? body : body.open(),
-            ContentLength: body instanceof Uint8Array ? body.length : body.bytes,
-            ChecksumCRC32: crcText(crc),
-          }),
-          { abortSignal: signal },
-        );
-        return {
+    const send = () =>
+      client.send(
+        new sdk.UploadPartCommand({
+          ...this.#target(),
+          UploadId: uploadId,
           PartNumber: number,
-          ...(answer.ETag === undefined ? {} : { ETag: answer.ETag }),
+          Body: body instanceof Uint8Array ? body : body.open(),
+          ContentLength: body instanceof Uint8Array ? body.length : body.bytes,
           ChecksumCRC32: crcText(crc),
-        };
-      } catch (failure) {
-        if (signal.aborted || attempt === attempts || !this.#again(failure, body)) {
-          throw this.#explain(failure, "write");
-        }
-      }
+        }),
+        { abortSignal: signal },
+      );
+    try {
+      const { ETag } = await repeating(send, body, signal);
+      return { PartNumber: number, ...(ETag === undefined ? {} : { ETag }), ChecksumCRC32: crcText(crc) };
+    } catch (failure) {
+      throw this.#explain(failure, "write");
     }
-  }
-
-  /** The SDK tries again by itself, but not what was damaged on its way, and no streams. */
-  #again(failure: unknown, body: Uint8Array | StagedPart): boolean {
-    const { name, status } = faultOf(failure);
-    if (/^(BadDigest|XAmzContentSHA256Mismatch|XAmzContentChecksumMismatch|IncompleteBody)$/.test(name)) return true;
-    return body instanceof StagedPart && (status === undefined || status >= 500);
   }
 
   /**
@@ -236,19 +169,15 @@ export class Upload {
     } catch (failure) {
       this.#request.signal.throwIfAborted();
       const found = await this.#head().catch(() => undefined);
-      if (found?.Metadata?.[UPLOAD_ID] === this.#id) return;
-      const { name, status } = faultOf(failure);
+      const ours = found?.Metadata?.[UPLOAD_ID] === this.#id;
+      const { status } = faultOf(failure);
+      // Some stores write the object before they find that they cannot lock it.
+      const unlocked = ours && status === 400 && this.#request.lockUntil !== undefined;
+      if (ours && !unlocked) return;
+      if (unlocked) await this.#remove();
       // 409: another writer was at it in the same moment (S3 User Guide, "conditional writes").
-      if (status === 412 || status === 304 || (status === 409 && found !== undefined)) {
+      else if (status !== undefined && TAKEN.includes(status) && (status !== 409 || found !== undefined)) {
         throw exists(location, this.#request.key, { cause: failure });
-      }
-      if (name === "InvalidRequest" && this.#request.lockUntil !== undefined) {
-        throw unsupported(
-          location,
-          "lock objects: the bucket was made without object lock",
-          "Enable object lock (and versioning) on the bucket, or leave object-lock-days out.",
-          { cause: failure },
-        );
       }
       throw this.#explain(failure, "write");
     }
@@ -291,6 +220,11 @@ export class Upload {
       .catch(() => undefined);
   }
 
+  async #remove(): Promise<void> {
+    const { sdk, client } = this.#context;
+    await client.send(new sdk.DeleteObjectCommand(this.#target())).catch(() => undefined);
+  }
+
   #target(): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#context.bucket, Key: this.#request.objectKey };
   }
@@ -317,15 +251,14 @@ export class Upload {
 
   #explain(failure: unknown, doing: string): unknown {
     if (failure instanceof SourceFailure) return failure;
+    if (this.#request.lockUntil !== undefined && /object ?lock/i.test(messageOf(failure))) {
+      return unsupported(
+        this.#context.location,
+        "lock objects: the bucket was made without object lock",
+        "Enable object lock (and versioning) on the bucket, or leave object-lock-days out.",
+        { cause: failure },
+      );
+    }
     return explain(failure, this.#context, `${doing} ${this.#request.objectKey}`);
   }
-}
-
-function checkCount(number: number, location: string): void {
-  if (number <= MOST_PARTS) return;
-  throw unsupported(
-    location,
-    "take an object of more than 5 TiB",
-    "Leave file storage out (include-file-storage: false), or copy the backend's storage by other means.",
-  );
 }

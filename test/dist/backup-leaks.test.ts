@@ -43,7 +43,9 @@ const VARIABLE_FORMS = [
 const secrets = (): string[] => [
   ...new Set([
     ...VARIABLE_FORMS,
-    ...[SECRET, pem, scene.standin.adminKey, scene.standin.adminKey.split("|")[1] ?? "", HEARTBEAT].flatMap(maskedForms),
+    ...[SECRET, pem, scene.standin.adminKey, scene.standin.adminKey.split("|")[1] ?? "", HEARTBEAT].flatMap(
+      maskedForms,
+    ),
     ...maskedForms(scene.identity),
   ]),
 ];
