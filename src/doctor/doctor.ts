@@ -15,7 +15,7 @@ import { runChecks } from "./checks.ts";
 import type { Context } from "./context.ts";
 import { factsOf } from "./facts.ts";
 import { error, type Finding, worstFirst } from "./finding.ts";
-import { type DoctorInputs, readDoctorInputs } from "./inputs.ts";
+import { type DeploymentInputs, type DoctorInputs, readDoctorInputs } from "./inputs.ts";
 import { countOf, doctorSummary, verdictOf } from "./summary.ts";
 
 const REQUEST_MS = 5000;
@@ -57,7 +57,7 @@ async function readAuthorities(path: string | undefined): Promise<string | undef
  * Examines one deployment; nothing on it is changed.
  * @throws ActionError `ca-file-unreadable`
  */
-export async function examine(inputs: DoctorInputs, deps: Deps): Promise<readonly Finding[]> {
+export async function examineDeployment(inputs: DeploymentInputs, deps: Deps): Promise<readonly Finding[]> {
   const { origin, findings } = checkUrlForm(inputs.url);
   if (origin === undefined) {
     return findings.map(({ message, hint }) => ({
@@ -91,14 +91,22 @@ function tell(findings: readonly Finding[], deps: Deps): void {
   annotateErrors(errors.map((finding) => ({ title: finding.check, message: text(finding) })));
 }
 
-/**
- * The doctor action: looks at a running deployment from outside and says what is wrong, why it matters and what to do.
- * @param startedAt when the step began, milliseconds since the epoch
- * @throws ActionError `doctor-findings` when what was found is as bad as `fail-on`
- */
-export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Promise<void> {
-  const inputs = readDoctorInputs(read, deps.env);
-  const findings = worstFirst(await examine(inputs, deps));
+/** What was looked at, for headings: the deployment's origin, else where the backups are. */
+function subjectOf({ deployment, backups }: DoctorInputs): string {
+  if (deployment !== undefined) return checkUrlForm(deployment.url).origin ?? "url";
+  return backups === undefined ? "" : locationOf(backups.store.destination);
+}
+
+/** Deployment and backups are looked at side by side. */
+async function examine({ deployment, backups }: DoctorInputs, deps: Deps): Promise<readonly Finding[]> {
+  const found = await Promise.all([
+    deployment === undefined ? [] : examineDeployment(deployment, deps),
+    backups === undefined ? [] : examineBackups(backups, deps),
+  ]);
+  return worstFirst(found.flat());
+}
+
+function report(inputs: DoctorInputs, findings: readonly Finding[], deps: Deps, startedAt: number): Promise<void> {
   const [errors, warnings] = [countOf(findings, "error"), countOf(findings, "warning")];
   const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
   setOutput("findings", redactKnown(JSON.stringify(findings)), directory);
@@ -106,16 +114,33 @@ export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Pr
   setOutput("errors", String(errors), directory);
   setOutput("warnings", String(warnings), directory);
   tell(findings, deps);
-  const { origin = "url" } = checkUrlForm(inputs.url);
-  await writeSummary(doctorSummary(origin, findings, deps.clock.now() - startedAt));
-  const fails = errors > 0 ? inputs.failOn !== "never" : warnings > 0 && inputs.failOn === "warning";
-  if (fails) {
-    const worst = findings[0];
-    throw new ActionError(
-      "doctor-findings",
-      `The doctor found ${verdictOf(findings)} at ${origin}. The worst: ${worst?.check ?? ""}: ${worst?.what ?? ""}`,
-      `${worst?.fix ?? ""} The job summary has all findings; docs/doctor.md explains the checks.`,
-    );
-  }
-  deps.log.info(`The doctor found ${verdictOf(findings)} at ${origin}.`);
+  return writeSummary(doctorSummary(subjectOf(inputs), findings, deps.clock.now() - startedAt));
+}
+
+function judge(inputs: DoctorInputs, findings: readonly Finding[]): void {
+  const fails =
+    countOf(findings, "error") > 0
+      ? inputs.failOn !== "never"
+      : countOf(findings, "warning") > 0 && inputs.failOn === "warning";
+  if (!fails) return;
+  const worst = findings[0];
+  throw new ActionError(
+    "doctor-findings",
+    `The doctor found ${verdictOf(findings)} at ${subjectOf(inputs)}. The worst: ${worst?.check ?? ""}: ${worst?.what ?? ""}`,
+    `${worst?.fix ?? ""} The job summary has all findings; docs/doctor.md explains the checks.`,
+  );
+}
+
+/**
+ * The doctor action: looks at a running deployment from outside, and at its backups, and says what is wrong, why it
+ * matters and what to do.
+ * @param startedAt when the step began, milliseconds since the epoch
+ * @throws ActionError `doctor-findings` when what was found is as bad as `fail-on`
+ */
+export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Promise<void> {
+  const inputs = readDoctorInputs(read, deps.env);
+  const findings = await examine(inputs, deps);
+  await report(inputs, findings, deps, startedAt);
+  judge(inputs, findings);
+  deps.log.info(`The doctor found ${verdictOf(findings)} at ${subjectOf(inputs)}.`);
 }
