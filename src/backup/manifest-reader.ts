@@ -2,7 +2,6 @@ import { ActionError, messageOf } from "../runner/errors.ts";
 import type { SnapshotFinding, StorageFacts, TableFacts } from "../snapshot/inspection.ts";
 import type { Store } from "../store/store.ts";
 import { Field, FieldFault } from "./fields.ts";
-import { isBackupId, OBJECTS } from "./objects.ts";
 import {
   LARGEST_MANIFEST,
   MANIFEST_VERSION,
@@ -10,7 +9,9 @@ import {
   type ManifestObject,
   type ManifestSnapshot,
   type ManifestVariable,
+  timeOf,
 } from "./manifest.ts";
+import { isBackupId, OBJECTS } from "./objects.ts";
 
 const SHA256 = /^[0-9a-f]{64}$/;
 const HEX = /^[0-9a-f]{8,128}$/;
@@ -187,4 +188,13 @@ export async function fetchManifest(store: Store, id: string, signal?: AbortSign
     parts.push(part);
   }
   return parseManifest(Buffer.concat(parts), id);
+}
+
+/**
+ * When the data of a backup are from: the time of its snapshot.
+ * @throws ActionError as `fetchManifest` does
+ */
+export async function snapshotTimeOf(store: Store, id: string): Promise<Date> {
+  const { snapshot } = await fetchManifest(store, id);
+  return new Date(timeOf(snapshot.timestamp));
 }

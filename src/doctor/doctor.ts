@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { rootCertificates } from "node:tls";
+import { Heartbeat } from "../backup/heartbeat.ts";
 import { DeploymentClient } from "../deployment/client.ts";
 import { checkUrlForm } from "../deployment/reach.ts";
 import { annotateErrors } from "../runner/annotations.ts";
@@ -9,8 +10,11 @@ import type { ReadInput } from "../runner/inputs.ts";
 import { redactKnown } from "../runner/mask.ts";
 import { setOutput } from "../runner/outputs.ts";
 import { writeSummary } from "../runner/summary.ts";
+import { openStore } from "../store/open.ts";
+import type { Store } from "../store/store.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Http } from "../system/http.ts";
+import { examineBackups } from "./backups.ts";
 import { runChecks } from "./checks.ts";
 import type { Context } from "./context.ts";
 import { factsOf } from "./facts.ts";
@@ -91,22 +95,31 @@ function tell(findings: readonly Finding[], deps: Deps): void {
   annotateErrors(errors.map((finding) => ({ title: finding.check, message: text(finding) })));
 }
 
-/** What was looked at, for headings: the deployment's origin, else where the backups are. */
-function subjectOf({ deployment, backups }: DoctorInputs): string {
+/** The store is opened before anything is looked at: an input that is missing for it ends the run. */
+function openBackups({ backups }: DoctorInputs, deps: Deps): Store | undefined {
+  return backups === undefined ? undefined : openStore(backups.store, deps, backups.githubToken);
+}
+
+/** What is looked at, for headings: the deployment's origin, else where the backups are. */
+function subjectOf({ deployment }: DoctorInputs, store: Store | undefined): string {
   if (deployment !== undefined) return checkUrlForm(deployment.url).origin ?? "url";
-  return backups === undefined ? "" : locationOf(backups.store.destination);
+  return store?.location ?? "";
 }
 
 /** Deployment and backups are looked at side by side. */
-async function examine({ deployment, backups }: DoctorInputs, deps: Deps): Promise<readonly Finding[]> {
+async function examine(
+  { deployment, backups }: DoctorInputs,
+  store: Store | undefined,
+  deps: Deps,
+): Promise<readonly Finding[]> {
   const found = await Promise.all([
     deployment === undefined ? [] : examineDeployment(deployment, deps),
-    backups === undefined ? [] : examineBackups(backups, deps),
+    store === undefined || backups === undefined ? [] : examineBackups(store, backups.maxAgeMs, deps),
   ]);
   return worstFirst(found.flat());
 }
 
-function report(inputs: DoctorInputs, findings: readonly Finding[], deps: Deps, startedAt: number): Promise<void> {
+function report(subject: string, findings: readonly Finding[], deps: Deps, startedAt: number): Promise<void> {
   const [errors, warnings] = [countOf(findings, "error"), countOf(findings, "warning")];
   const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
   setOutput("findings", redactKnown(JSON.stringify(findings)), directory);
@@ -114,19 +127,17 @@ function report(inputs: DoctorInputs, findings: readonly Finding[], deps: Deps, 
   setOutput("errors", String(errors), directory);
   setOutput("warnings", String(warnings), directory);
   tell(findings, deps);
-  return writeSummary(doctorSummary(subjectOf(inputs), findings, deps.clock.now() - startedAt));
+  return writeSummary(doctorSummary(subject, findings, deps.clock.now() - startedAt));
 }
 
-function judge(inputs: DoctorInputs, findings: readonly Finding[]): void {
+function judge(failOn: DoctorInputs["failOn"], subject: string, findings: readonly Finding[]): void {
   const fails =
-    countOf(findings, "error") > 0
-      ? inputs.failOn !== "never"
-      : countOf(findings, "warning") > 0 && inputs.failOn === "warning";
+    countOf(findings, "error") > 0 ? failOn !== "never" : countOf(findings, "warning") > 0 && failOn === "warning";
   if (!fails) return;
   const worst = findings[0];
   throw new ActionError(
     "doctor-findings",
-    `The doctor found ${verdictOf(findings)} at ${subjectOf(inputs)}. The worst: ${worst?.check ?? ""}: ${worst?.what ?? ""}`,
+    `The doctor found ${verdictOf(findings)} at ${subject}. The worst: ${worst?.check ?? ""}: ${worst?.what ?? ""}`,
     `${worst?.fix ?? ""} The job summary has all findings; docs/doctor.md explains the checks.`,
   );
 }
@@ -139,8 +150,18 @@ function judge(inputs: DoctorInputs, findings: readonly Finding[]): void {
  */
 export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Promise<void> {
   const inputs = readDoctorInputs(read, deps.env);
-  const findings = await examine(inputs, deps);
-  await report(inputs, findings, deps, startedAt);
-  judge(inputs, findings);
-  deps.log.info(`The doctor found ${verdictOf(findings)} at ${subjectOf(inputs)}.`);
+  const store = openBackups(inputs, deps);
+  const subject = subjectOf(inputs, store);
+  const heartbeat = new Heartbeat(inputs.heartbeatUrl, deps);
+  await heartbeat.start();
+  try {
+    const findings = await examine(inputs, store, deps);
+    await report(subject, findings, deps, startedAt);
+    judge(inputs.failOn, subject, findings);
+    deps.log.info(`The doctor found ${verdictOf(findings)} at ${subject}.`);
+    await heartbeat.end({ kind: "complete", text: verdictOf(findings) });
+  } catch (failure) {
+    await heartbeat.end({ kind: "failed", text: messageOf(failure) });
+    throw failure;
+  }
 }

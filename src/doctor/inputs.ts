@@ -1,5 +1,7 @@
+import { readHeartbeatUrl } from "../backup/heartbeat.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
+import { mask } from "../runner/mask.ts";
 import { checkStoreSettings, parseDestination, readS3Inputs, type StoreSettings } from "../store/destination.ts";
 
 /** What is examined: a running deployment. */
@@ -26,7 +28,7 @@ export interface DoctorInputs {
   readonly backups: BackupsInputs | undefined;
   readonly failOn: "error" | "warning" | "never";
   /** Told that the run began, and how it ended. */
-  readonly heartbeatUrl: string | undefined;
+  readonly heartbeatUrl: URL | undefined;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -83,13 +85,12 @@ function readBackups(inputs: Inputs, githubToken: string | undefined, env: Env):
   const s3 = readS3Inputs(inputs);
   const maxAgeMs = inputs.duration("max-backup-age", MAX_AGE_MS);
   if (backups === undefined) {
-    const name = inputs.optional("max-backup-age") === undefined ? undefined : "max-backup-age";
-    const unused = name ?? (s3.endpoint === undefined ? undefined : "s3-endpoint");
-    if (unused === undefined) return undefined;
+    // max-backup-age has a default, so it cannot be told whether somebody set it.
+    if (s3.endpoint === undefined && s3.region === undefined) return undefined;
     throw new ActionError(
       "input-conflict",
-      `${unused} is set, but backups is not, so no backup would be looked at.`,
-      `Set backups: to where they are stored, or leave ${unused} out.`,
+      `${s3.endpoint === undefined ? "s3-region" : "s3-endpoint"} is set, but backups is not, so no backup would be looked at.`,
+      "Set backups: to where they are stored, or leave it out.",
     );
   }
   const store = { destination: parseDestination("backups", backups, env["GITHUB_WORKSPACE"] ?? process.cwd()), ...s3 };
@@ -107,7 +108,7 @@ export function readDoctorInputs(read: ReadInput, env: Env): DoctorInputs {
   // Secrets first: an error about another input must not come before they are masked.
   const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
   const githubToken = inputs.secret("github-token")?.trim();
-  const heartbeatUrl = inputs.secret("heartbeat-url")?.trim();
+  const heartbeatUrl = readHeartbeatUrl(inputs, mask);
   const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
   const backups = readBackups(inputs, githubToken, env);
   return {
