@@ -27,7 +27,7 @@ function objective(one: Objective): string {
       ? '<p class="quiet">No limit was set.</p>'
       : `<div class="meter${ok ? "" : " over"}"><i style="width:${share.toFixed(1)}%"></i></div>` +
         `<p class="quiet">${ok ? "within" : "over"} the limit of ${escapeHtml(span(limitSeconds))}</p>`;
-  return `<section><h2>${name}</h2><p class="number${ok ? "" : " bad"}">${escapeHtml(span(one.seconds))}</p>${limit}<p class="quiet">${escapeHtml(what)}</p></section>`;
+  return `<section><h2>${escapeHtml(name)}</h2><p class="number${ok ? "" : " bad"}">${escapeHtml(span(one.seconds))}</p>${limit}<p class="quiet">${escapeHtml(what)}</p></section>`;
 }
 
 const CONTENT = {
