@@ -19,6 +19,7 @@
  * | STANDIN_RETRY_MS | wait between the tries of an import that meets a system failure (else up to 60 s) |
  * | STANDIN_IMPORT_ROW_DELAY_MS | slows an import down: wait after every 1,000 rows |
  * | STANDIN_EXPORT_DELAY_MS | slows an export down: wait before every table |
+ * | STANDIN_DOWNLOAD_CUTS | so many downloads of exports end early, each a third farther than the one before |
  * | STANDIN_CANCEL_CONFLICTS | so many cancellations of exports are answered 503, as when they race with the worker |
  * | STANDIN_POSTGRES_DIR | folder of the data of "Postgres" instances (else below the system's temporary folder) |
  */
@@ -38,6 +39,7 @@ export interface Knobs {
   retryMs: number | undefined;
   importRowDelayMs: number;
   exportDelayMs: number;
+  downloadCuts: number;
   cancelConflicts: number;
 }
 
@@ -62,6 +64,7 @@ export function readKnobs(env: NodeJS.ProcessEnv): Knobs {
     retryMs: number("RETRY_MS"),
     importRowDelayMs: number("IMPORT_ROW_DELAY_MS") ?? 0,
     exportDelayMs: number("EXPORT_DELAY_MS") ?? 0,
+    downloadCuts: number("DOWNLOAD_CUTS") ?? 0,
     cancelConflicts: number("CANCEL_CONFLICTS") ?? 0,
   };
 }
