@@ -14,6 +14,11 @@ export interface BringOptions {
   /** Told how many documents and files of the target the import is about to replace. */
 }
 
-export async function bringIn(_c: DeploymentClient, _b: Backup, _o: BringOptions, _d: Deps): Promise<{ documents: number }> {
+export async function bringIn(
+  _c: DeploymentClient,
+  _b: Backup,
+  _o: BringOptions,
+  _d: Deps,
+): Promise<{ documents: number }> {
   throw new Error("not yet");
 }

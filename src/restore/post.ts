@@ -13,7 +13,7 @@ import { type RestoreState, restoreState } from "./state.ts";
 /** How long an import that cannot be cancelled may take to end, before the target is left paused. */
 const IMPORT_END_MS = 60_000;
 
-type Outcome = "canceled" | "completed" | "running";
+export type Outcome = "canceled" | "completed" | "running";
 
 async function stateOfImport(client: DeploymentClient, importId: string): Promise<string> {
   const document = asRecord(await client.systemQuery("_system/cli/queryImport", { importId }));

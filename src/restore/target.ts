@@ -56,8 +56,8 @@ export function describeHoldings({ documents, files, largest }: Holdings): strin
 /** What the user agreed to. */
 export interface Consent {
   readonly confirm: string | undefined;
-  /** A destination, or `off`. */
-  readonly safetyBackup: string | undefined;
+  /** A destination, or `off`; undefined when nothing was said. */
+  readonly safetyBackup: unknown;
 }
 
 /**

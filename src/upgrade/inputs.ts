@@ -1,7 +1,7 @@
+import { required } from "../restore/inputs.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import { readStartInputs, type StartInputs } from "../start/inputs.ts";
 import { type Destination, parseDestination, readS3Inputs, type S3Inputs } from "../store/destination.ts";
-import { required } from "../restore/inputs.ts";
 
 /** What the two releases of a rehearsal are started and deployed to with, as the root action has it. */
 const SHARED: ReadonlySet<string> = new Set([

@@ -1,0 +1,2 @@
+import type { Run } from "./run.ts";
+export async function keepPresent(_run: Run, _directory: string): Promise<void> {}
