@@ -1,8 +1,10 @@
 import { ActionError } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
+import { ArtifactStore } from "./artifact.ts";
+import { ArtifactApi } from "./artifact-api.ts";
+import { noServer } from "./artifact-errors.ts";
 import type { StoreSettings } from "./destination.ts";
 import { DirectoryStore } from "./directory.ts";
-import { unsupported } from "./faults.ts";
 import { S3Store } from "./s3.ts";
 import type { Store } from "./store.ts";
 
@@ -51,11 +53,31 @@ function openS3(
   );
 }
 
+function openArtifacts(token: string | undefined, deps: StoreDeps): Store {
+  const server = deps.env["GITHUB_SERVER_URL"];
+  if (server !== undefined && URL.canParse(server)) {
+    // The rule of @actions/artifact itself.
+    const { hostname } = new URL(server);
+    if (hostname !== "github.com" && !/\.(ghe\.com|localhost)$/.test(hostname)) throw noServer("artifact");
+  }
+  const repository = deps.env["GITHUB_REPOSITORY"];
+  if (token === undefined || repository === undefined) {
+    throw new ActionError(
+      "input-missing",
+      `${token === undefined ? "github-token" : "The variable GITHUB_REPOSITORY"} is not set; artifacts are listed and read by GitHub's API.`,
+      "Leave github-token at its default and give the job permissions: actions: read (write to remove old backups).",
+    );
+  }
+  const place = { apiUrl: deps.env["GITHUB_API_URL"] ?? "https://api.github.com", repository, token };
+  return new ArtifactStore(new ArtifactApi(place, deps), deps);
+}
+
 /**
  * Opens what a destination or source names. Nothing is contacted or loaded before the first call on it.
- * @throws ActionError `input-missing`
+ * @param githubToken for artifacts; masked already
+ * @throws ActionError `input-missing`, `store-unsupported` for artifacts on GitHub Enterprise Server
  */
-export function openStore(settings: StoreSettings, deps: StoreDeps): Store {
+export function openStore(settings: StoreSettings, deps: StoreDeps, githubToken?: string): Store {
   const { destination } = settings;
   switch (destination.kind) {
     case "s3":
@@ -63,6 +85,6 @@ export function openStore(settings: StoreSettings, deps: StoreDeps): Store {
     case "directory":
       return new DirectoryStore(destination.path, deps);
     case "artifact":
-      throw unsupported("artifact", "be written yet", "Use s3://bucket/prefix or dir:path.");
+      return openArtifacts(githubToken, deps);
   }
 }
