@@ -17,6 +17,8 @@ export interface Backup {
   readonly manifest: Manifest;
   /** The snapshot as a backend wrote it. */
   readonly path: string;
+  /** The same in the form in which it can be imported (contract 7.3). */
+  readonly importPath: string;
   readonly inspection: Inspection;
   /** Undefined without an encrypted bundle, or without the identity that opens it. */
   readonly settings: BackupSettings | undefined;
@@ -123,7 +125,7 @@ export async function openBackup(manifest: Manifest, opener: Opener, deps: Deps)
   const path = await readSnapshot(manifest, opener, deps);
   const inspection = await inspectSnapshot(path, { sha256: manifest.snapshot.sha256 });
   compareWithManifest(manifest, inspection);
-  return { manifest, path, inspection, settings };
+  return { manifest, path, importPath: path, inspection, settings };
 }
 
 /** What was read must be what was read when the backup was made: an archive that both hashes call whole is read alike. */

@@ -1,4 +1,10 @@
 import type { DeploymentClient } from "../deployment/client.ts";
+import { withoutDocuments } from "../deployment/documents.ts";
+import { isComponentClash } from "../deployment/import.ts";
+import { runImport } from "../deployment/import-run.ts";
+import type { ImportState } from "../deployment/import-state.ts";
+import { ActionError } from "../runner/errors.ts";
+import type { Inspection } from "../snapshot/inspection.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Backup } from "./backup.ts";
 
@@ -9,16 +15,100 @@ export interface BringOptions {
   readonly importTimeoutMs: number;
   readonly exportTimeoutMs: number;
   readonly showDocuments: boolean;
+  /** Documents that are there may be replaced; without it an import that would do so is canceled. */
+  readonly mayReplace: boolean;
   /** Told of every import before it may change anything. */
   readonly onImport?: (importId: string) => void;
-  /** Told how many documents and files of the target the import is about to replace. */
 }
 
+/** Between tries while the backend builds indexes. */
+const BACKFILL_MS = 2000;
+
+const titleOf = (component: string, name: string): string => (component === "" ? name : `${name} in ${component}`);
+
+/** The last look before anything changes: what would go, and whether the backend read what we read (contract 7.3). */
+function checkSummary(summary: ImportState, expected: Inspection, mayReplace: boolean): void {
+  const { tables } = summary;
+  const lost = tables.filter(({ deleted }) => deleted > 0);
+  if (lost.length > 0 && !mayReplace) {
+    const what = lost.map(({ component, name, deleted }) => `${titleOf(component, name)} ${deleted}`).join(", ");
+    throw new ActionError(
+      "target-filled-meanwhile",
+      `The deployment was empty when it was looked at, and holds data now (${what}). Nothing was changed.`,
+      "Find out who writes to it; to replace these data set confirm and safety-backup.",
+    );
+  }
+  if (tables.length === 0) return;
+  const read = new Map(tables.map((table) => [`${table.component}\0${table.name}`, table.total]));
+  for (const { component, name, documents } of expected.tables) {
+    const total = read.get(`${component}\0${name}`) ?? 0;
+    if (total === documents) continue;
+    throw new ActionError(
+      "import-miscounted",
+      `The backend would import ${total} documents into ${titleOf(component, name)}, and the backup has ${documents}. Nothing was changed.`,
+      "Something between this job and the backend changes what is uploaded, or this release reads snapshots otherwise; go to the backend directly.",
+    );
+  }
+}
+
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /cannot parse .*generated_schema\.jsonl/,
+    "The snapshot was made by a newer release (since 2026-03-11 values are written in another way): restore it into that release or a newer one.",
+  ],
+  [
+    /does not match the schema/,
+    "Deploy the code that the data were written under (the report names its commit), restore, and deploy the newer code afterwards.",
+  ],
+  [/backfilling indexes/, "Wait until the deploy before it has built its indexes, then run again."],
+  [/schema changed/, "Do not deploy while a restore runs: give both workflows the same concurrency group."],
+  [/came from a different deployment/, "Restore into a deployment whose tables nobody else has filled."],
+  [/Import canceled/, "Somebody canceled it; run again."],
+];
+
+function failed(text: string, showDocuments: boolean): ActionError {
+  const reason = text.replace(/^Hit an error while importing:\s*/, "");
+  const hint = HINTS.find(([pattern]) => pattern.test(reason))?.[1] ?? "The text is the backend's own; its log has more.";
+  return new ActionError(
+    "restore-import-failed",
+    `The backend refused the import, the data are as before: ${showDocuments ? reason : withoutDocuments(reason)}`,
+    hint,
+  );
+}
+
+/**
+ * Imports a backup in place of everything that is there. Takes the roads that lose nothing: components that do not
+ * exist yet are made by a first try, and indexes that are being built are waited for (contract 7.3).
+ * @throws ActionError restore-import-failed, target-filled-meanwhile, import-miscounted, import-timeout; BackendError
+ */
 export async function bringIn(
-  _c: DeploymentClient,
-  _b: Backup,
-  _o: BringOptions,
-  _d: Deps,
-): Promise<{ documents: number }> {
-  throw new Error("not yet");
+  client: DeploymentClient,
+  backup: Backup,
+  options: BringOptions,
+  deps: Deps,
+): Promise<{ readonly documents: number }> {
+  const { clock, log } = deps;
+  const deadline = clock.now() + options.importTimeoutMs;
+  let clashed = false;
+  for (;;) {
+    const state = await runImport(
+      client,
+      deps,
+      { path: backup.importPath, format: "zip" },
+      {
+        mode: "replaceAll",
+        timeoutMs: deadline - clock.now(),
+        confirm: (summary) => checkSummary(summary, backup.inspection, options.mayReplace),
+        ...(options.onImport === undefined ? {} : { onImport: options.onImport }),
+      },
+    );
+    if (state.state === "completed") return { documents: state.documents };
+    if (isComponentClash(state) && !clashed) {
+      clashed = true;
+      log.info("The backend made the snapshot's components and took no data yet; importing it again.");
+    } else if (/backfilling indexes/.test(state.text) && clock.now() + BACKFILL_MS < deadline) {
+      log.info("The backend builds indexes, and cannot replace their tables meanwhile; waiting for that.");
+      await clock.sleep(BACKFILL_MS);
+    } else throw failed(state.text, options.showDocuments);
+  }
 }

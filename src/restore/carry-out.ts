@@ -169,6 +169,7 @@ export async function carryOut(run: Run, directory: string): Promise<void> {
     importTimeoutMs: inputs.importTimeoutMs,
     exportTimeoutMs: inputs.exportTimeoutMs,
     showDocuments: inputs.showDocuments,
+    mayReplace: inputs.confirm !== undefined && inputs.safetyBackup !== undefined,
     onImport: (importId) => keeper.set({ imports: [...keeper.now.imports, importId] }),
   };
   await whilePaused(run, async (was) => {
