@@ -68,7 +68,8 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
 
 function failed(text: string, showDocuments: boolean): ActionError {
   const reason = text.replace(/^Hit an error while importing:\s*/, "");
-  const hint = HINTS.find(([pattern]) => pattern.test(reason))?.[1] ?? "The text is the backend's own; its log has more.";
+  const hint =
+    HINTS.find(([pattern]) => pattern.test(reason))?.[1] ?? "The text is the backend's own; its log has more.";
   return new ActionError(
     "restore-import-failed",
     `The backend refused the import, the data are as before: ${showDocuments ? reason : withoutDocuments(reason)}`,

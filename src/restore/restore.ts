@@ -20,7 +20,7 @@ import { parseChecks } from "./checks.ts";
 import { type RestoreFacts, restoreReport } from "./facts.ts";
 import { readRestoreInputs } from "./inputs.ts";
 import { exceeded } from "./objectives.ts";
-import { checkRestoreInputs } from "./rules.ts";
+import { checkRestoreInputs, checkStores } from "./rules.ts";
 import type { Run } from "./run.ts";
 import { StateKeeper } from "./state.ts";
 
@@ -46,7 +46,9 @@ function prepare(read: ReadInput, timeline: Timeline, tell: Run["tell"], told: R
   const recipients = parseRecipients(inputs.recipients);
   const checks = parseChecks(inputs.checks);
   const url = originOf(inputs.url);
-  const store = openStore({ destination: inputs.source, ...inputs }, deps);
+  const settings = { destination: inputs.source, ...inputs };
+  checkStores(inputs);
+  const store = openStore(settings, deps);
   tell({ url, location: store.location, verify: inputs.verify });
   const client = new DeploymentClient({ ...deps, url, adminKey: inputs.adminKey });
   const keeper = new StateKeeper(url);

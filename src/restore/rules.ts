@@ -1,4 +1,5 @@
 import { ActionError } from "../runner/errors.ts";
+import { checkStoreSettings, type Destination } from "../store/destination.ts";
 import type { RestoreInputs } from "./inputs.ts";
 
 function conflict(message: string, hint: string): ActionError {
@@ -40,4 +41,16 @@ export function checkRestoreInputs(inputs: RestoreInputs): void {
       "Set recipients: to an age public key (age1…), or identity.",
     );
   }
+}
+
+/**
+ * The `s3-*` inputs are for source and safety backup alike, so one bucket among both is enough for them.
+ * @throws ActionError `input-conflict`, `input-invalid`
+ */
+export function checkStores({ source, safetyBackup, endpoint, region, forcePathStyle }: RestoreInputs): void {
+  const places: [string, Destination][] = [["source", source]];
+  if (safetyBackup !== undefined && safetyBackup !== "off") places.push(["safety-backup", safetyBackup]);
+  const bucket = places.find(([, { kind }]) => kind === "s3");
+  const [name, destination] = bucket ?? places[0] ?? ["source", source];
+  checkStoreSettings({ destination, endpoint, region, forcePathStyle }, name);
 }
