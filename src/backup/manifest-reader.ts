@@ -2,7 +2,7 @@ import { ActionError, messageOf } from "../runner/errors.ts";
 import type { SnapshotFinding, StorageFacts, TableFacts } from "../snapshot/inspection.ts";
 import type { Store } from "../store/store.ts";
 import { Field, FieldFault } from "./fields.ts";
-import { isBackupId, OBJECTS } from "./id.ts";
+import { isBackupId, OBJECTS } from "./objects.ts";
 import {
   LARGEST_MANIFEST,
   MANIFEST_VERSION,

@@ -23,6 +23,10 @@ export class Meter {
     this.#told = this.#start;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(bytes: number): void {
     this.#bytes += bytes;
     const now = this.#deps.clock.now();

@@ -117,9 +117,10 @@ export class Archive {
     return end;
   }
 
-  /** The packed bytes from the local header's start to the end of the packed data, in pieces. @throws Defect */
+  /** The packed bytes as they are, in pieces. @throws Defect */
   async *packed(entry: ArchiveEntry): AsyncGenerator<Buffer> {
-    yield* this.#raw(await this.#dataStart(entry), (await this.#dataStart(entry)) + entry.packed);
+    const start = await this.#dataStart(entry);
+    yield* this.#raw(start, start + entry.packed);
   }
 
   async #inflateSmall(entry: ArchiveEntry, start: number): Promise<Buffer> {

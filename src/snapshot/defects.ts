@@ -154,8 +154,19 @@ const DEFECTS = {
   ],
   "storage-number": ["error", "The ids of the stored files have two table numbers; a restore would fail."],
   // What a backend cannot restore from its own export
-  "storage-suffix-table": ["warning", "%"],
-  "component-storage-empty": ["notice", "%"],
+  "storage-suffix-table": [
+    "warning",
+    "The name of the table % ends in _storage, so a backend takes its generated_schema.jsonl for a stored file and cannot restore its own export. The restore action leaves that entry out, and the values that the table has now survive that. Rename it before it gets others.",
+  ],
+  // the backup itself is whole, so it is made all the same
+  "storage-suffix-lost": [
+    "warning",
+    "The name of the table % ends in _storage, so a backend takes its generated_schema.jsonl for a stored file and cannot restore its own export; and without that entry the table's integers, bytes, NaN or infinities would not survive. The restore action refuses this snapshot. Rename the table.",
+  ],
+  "component-storage-empty": [
+    "notice",
+    "The component % has no files. A backend that does not have the component yet refuses such a snapshot; the restore action leaves this entry out there, and nothing is lost.",
+  ],
 } as const satisfies Record<string, readonly [FindingLevel, string]>;
 
 export type DefectKind = keyof typeof DEFECTS;

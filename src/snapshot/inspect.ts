@@ -9,6 +9,7 @@ import { Findings } from "./findings.ts";
 import type { Inspection } from "./inspection.ts";
 import { judgeLayout, type Parts } from "./layout.ts";
 import { NumbersReader } from "./numbers-reader.ts";
+import { firstRepeatedId } from "./repeated-ids.ts";
 import { restoreFindings } from "./roads.ts";
 import { SchemaReader } from "./schema-reader.ts";
 import { StorageReader } from "./storage-reader.ts";
@@ -84,7 +85,7 @@ class Inspector {
     for (const folder of this.#folders) findings.add("folder-in-front", folder);
     const tables = [...this.#parts.tables.values()].map(({ facts }) => facts);
     const storage = [...this.#parts.storage.values()].filter(({ listed }) => listed).map(({ facts }) => facts);
-    for (const found of restoreFindings(this.#parts)) findings.push(found);
+    for (const found of restoreFindings({ tables, storage })) findings.push(found);
     return {
       tables: tables.toSorted((a, b) => compare(a.component, b.component) || compare(a.name, b.name)),
       storage: storage.length === 0 ? undefined : storage.toSorted((a, b) => compare(a.component, b.component)),
@@ -114,10 +115,16 @@ class Inspector {
     try {
       const end = await archive.read(entry, (chunk) => reader.push(chunk));
       this.#places.push(entry.offset, end + descriptorMost(entry.flags));
+      reader.end();
+      if (reader instanceof TableReader && reader.unordered) await this.#judgeIds(archive, entry, reader);
     } catch (error) {
       this.#take(error);
     }
-    reader.end();
+  }
+
+  async #judgeIds(archive: Archive, entry: ArchiveEntry, table: TableReader): Promise<void> {
+    const line = await firstRepeatedId(archive, entry, table.documents);
+    if (line !== undefined) table.defect("id-twice", line);
   }
 
   #readerOf(name: string): Reader {

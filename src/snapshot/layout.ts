@@ -23,6 +23,7 @@ export function judgeLayout(parts: Parts, findings: Findings): Inspection["encod
     const number = parts.numbers.get(table.component)?.byName.get(table.name);
     table.judge(findings, schema?.encoding ?? "none", number);
     judgeSchema(table, schema, findings);
+    if (table.documents > 0 && (schema?.shape?.exact || (schema?.overrides ?? 0) > 0)) table.exactValues = true;
   }
   for (const [key, schema] of parts.schemas) {
     if (!parts.tables.has(key)) findings.add("schema-alone", schema.entry);

@@ -1,35 +1,58 @@
 import { finding } from "./defects.ts";
 import { prefixOf } from "./entries.ts";
-import type { SnapshotFinding } from "./inspection.ts";
-import type { Parts } from "./layout.ts";
+import type { Inspection, SnapshotFinding, TableFacts } from "./inspection.ts";
 
-/** The importer takes `<name>_storage/` for file storage (contract 7.3). */
+/** The importer takes every folder that ends so for file storage (contract 7.3). */
 const STORAGE_SUFFIX = "_storage";
 
-/** What a backend cannot restore from its own export, said when the backup is made. */
-export function restoreFindings(parts: Parts): SnapshotFinding[] {
-  const found: SnapshotFinding[] = [];
-  for (const table of parts.tables.values()) {
-    if (!table.name.endsWith(STORAGE_SUFFIX)) continue;
-    found.push(finding("storage-suffix-table", table.entry, suffixText(table.name, table.exactValues)));
-  }
-  for (const storage of parts.storage.values()) {
-    if (storage.component === "" || !storage.empty) continue;
-    found.push(
-      finding(
-        "component-storage-empty",
-        `${prefixOf(storage.component)}_storage/documents.jsonl`,
-        `The component ${storage.component} has no files; backends refuse the first restore of such a snapshot onto a ` +
-          "fresh deployment. The restore action leaves this entry out where that is needed, and nothing is lost.",
-      ),
-    );
-  }
-  return found;
+type Facts = Pick<Inspection, "tables" | "storage">;
+
+/** What a backend cannot restore from its own export, and how a restore gets around it without losing anything. */
+export interface Restorability {
+  /**
+   * Components whose `_storage/documents.jsonl` is empty. Where such a component is not on the target yet, the import fails,
+   * so its entry is left out; where it is, the entry stays, since it is what removes files that came later.
+   */
+  readonly emptyStorage: readonly { readonly component: string; readonly entry: string }[];
+  /** Entries that are always left out: `my_storage/generated_schema.jsonl`, without which the table's values survive too. */
+  readonly leaveOut: readonly string[];
+  /** What no road brings back; a restore is refused before it changes anything. */
+  readonly refused: readonly SnapshotFinding[];
 }
 
-function suffixText(name: string, exact: boolean): string {
-  const why = `The table's name ends in _storage, so the backend takes ${name}/generated_schema.jsonl for a stored file and cannot restore its own export.`;
-  return exact
-    ? `${why} It holds integers, bytes, NaN or infinities, which would not survive without that entry: this snapshot cannot be restored as a whole. Rename the table.`
-    : `${why} The restore action leaves that entry out; the table's values survive it. Rename the table to be safe.`;
+export function restorability({ tables, storage }: Facts): Restorability {
+  const suffixed = tables.filter(({ name }) => name.endsWith(STORAGE_SUFFIX));
+  const empty = (storage ?? []).filter(({ component, files }) => component !== "" && files === 0);
+  return {
+    emptyStorage: empty.map(({ component }) => ({ component, entry: metadataOf(component) })),
+    leaveOut: suffixed.filter(({ exactValues }) => !exactValues).map(schemaOf),
+    refused: suffixed.filter(({ exactValues }) => exactValues).map(suffixFinding),
+  };
+}
+
+/** The entries to leave out of what is uploaded to a target that has these components. */
+export function entriesToLeaveOut(roads: Restorability, targetComponents: readonly string[]): readonly string[] {
+  const missing = roads.emptyStorage.filter(({ component }) => !targetComponents.includes(component));
+  return [...roads.leaveOut, ...missing.map(({ entry }) => entry)];
+}
+
+/** The same, as it is said when the backup is made. */
+export function restoreFindings(facts: Facts): readonly SnapshotFinding[] {
+  const suffixed = facts.tables.filter(({ name }) => name.endsWith(STORAGE_SUFFIX));
+  const empty = restorability(facts).emptyStorage.map(({ component, entry }) =>
+    finding("component-storage-empty", entry, component),
+  );
+  return [...suffixed.map(suffixFinding), ...empty];
+}
+
+function suffixFinding(table: TableFacts): SnapshotFinding {
+  return finding(table.exactValues ? "storage-suffix-lost" : "storage-suffix-table", schemaOf(table), table.name);
+}
+
+function schemaOf({ component, name }: TableFacts): string {
+  return `${prefixOf(component)}${name}/generated_schema.jsonl`;
+}
+
+function metadataOf(component: string): string {
+  return `${prefixOf(component)}_storage/documents.jsonl`;
 }

@@ -87,7 +87,7 @@ export class LineScanner {
       return this.#flags | (at === end ? FLAG.notObject : FLAG.broken);
     }
     at = this.#skip(this.#object(at + 1, 0));
-    if (at !== end) return this.#flags | FLAG.broken;
+    if (at !== end) return this.#flags & FLAG.tooDeep || this.#flags | FLAG.broken;
     if (this.idStart < 0) this.#flags |= FLAG.idMissing;
     if (!this.#timeSeen) this.#flags |= FLAG.timeMissing;
     return this.#flags;

@@ -3,11 +3,15 @@
  * whether it says of something that its type is unknown.
  */
 const SCALARS = "never unknown null int64 float64 normalfloat64 inf -inf -0 NaN boolean string bytes".split(" ");
+/** `float64` holds NaN or infinities; all others are `normalfloat64`. */
+const EXACT = "unknown int64 float64 inf -inf -0 NaN bytes".split(" ");
 const TOKEN = /\s*("(?:[^"\\]|\\.)*"|[A-Za-z0-9_-]+|[{}<>,:|?])/y;
 
 export interface Shape {
   /** Somewhere the type is `unknown`. */
   readonly unknown: boolean;
+  /** Somewhere the type is one whose values are no plain JSON. */
+  readonly exact: boolean;
   /** The shape of a table without documents. */
   readonly never: boolean;
 }
@@ -18,7 +22,11 @@ export function readShape(text: string): Shape | undefined {
   if (tokens === undefined) return undefined;
   const reader = new ShapeReader(tokens);
   if (!reader.union(0) || !reader.done) return undefined;
-  return { unknown: tokens.includes("unknown"), never: text.trim() === "never" };
+  return {
+    unknown: tokens.includes("unknown"),
+    exact: tokens.some((token) => EXACT.includes(token)),
+    never: text.trim() === "never",
+  };
 }
 
 function tokensOf(text: string): string[] | undefined {

@@ -82,8 +82,8 @@ export class TableReader implements LineSink {
   }
 
   get facts(): TableFacts {
-    const { component, name } = this;
-    return { component, name, documents: this.#documents, bytes: this.#bytes, digest: this.#digest.hex };
+    const { component, name, exactValues } = this;
+    return { component, name, documents: this.#documents, bytes: this.#bytes, digest: this.#digest.hex, exactValues };
   }
 
   line(bytes: Uint8Array, view: DataView, start: number, end: number): void {
