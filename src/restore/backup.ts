@@ -1,10 +1,11 @@
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
-import { OBJECTS } from "../backup/id.ts";
 import type { Manifest, ManifestObject } from "../backup/manifest.ts";
+import { OBJECTS } from "../backup/objects.ts";
 import { type BackupSettings, parseSettings } from "../backup/settings.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Meter } from "../runner/meter.ts";
+import { compareInspections } from "../snapshot/compare.ts";
 import { decrypt } from "../snapshot/encrypt.ts";
 import { inspectSnapshot } from "../snapshot/inspect.ts";
 import type { Inspection } from "../snapshot/inspection.ts";
@@ -17,8 +18,6 @@ export interface Backup {
   readonly manifest: Manifest;
   /** The snapshot as a backend wrote it. */
   readonly path: string;
-  /** The same in the form in which it can be imported (contract 7.3). */
-  readonly importPath: string;
   readonly inspection: Inspection;
   /** Undefined without an encrypted bundle, or without the identity that opens it. */
   readonly settings: BackupSettings | undefined;
@@ -124,27 +123,27 @@ export async function openBackup(manifest: Manifest, opener: Opener, deps: Deps)
   const settings = await readSettings(manifest, opener, deps);
   const path = await readSnapshot(manifest, opener, deps);
   const inspection = await inspectSnapshot(path, { sha256: manifest.snapshot.sha256 });
-  compareWithManifest(manifest, inspection);
-  return { manifest, path, importPath: path, inspection, settings };
+  judge(manifest, inspection);
+  return { manifest, path, inspection, settings };
 }
 
-/** What was read must be what was read when the backup was made: an archive that both hashes call whole is read alike. */
-function compareWithManifest({ id, snapshot }: Manifest, inspection: Inspection): void {
-  const tables = new Map(inspection.tables.map((table) => [`${table.component}\0${table.name}`, table]));
-  for (const { component, name, documents, digest } of snapshot.tables) {
-    const found = tables.get(`${component}\0${name}`);
-    tables.delete(`${component}\0${name}`);
-    const where = component === "" ? name : `${name} in ${component}`;
-    if (found === undefined) throw damaged(id, `The table ${where} is missing, which`);
-    if (found.documents !== documents) {
-      throw damaged(id, `The table ${where} has ${found.documents} documents instead of ${documents}, which`);
-    }
-    if (found.digest !== digest) throw damaged(id, `The content of the table ${where}`);
+/**
+ * What is read now must be what was read when the backup was made, and all of it must be restorable.
+ * @throws ActionError backup-damaged, backup-unrestorable
+ */
+function judge({ id, snapshot }: Manifest, inspection: Inspection): void {
+  const { tables, storage, encoding } = snapshot;
+  const [first] = compareInspections({ tables, storage: storage ?? undefined, encoding }, inspection);
+  if (first !== undefined) {
+    const where = first.component === "" ? first.name : `${first.name} in ${first.component}`;
+    throw damaged(id, `What ${where} holds (${first.found} instead of ${first.expected})`);
   }
-  const [extra] = tables.values();
-  if (extra !== undefined) throw damaged(id, `The table ${extra.name}`);
-  const files = new Map((inspection.storage ?? []).map((one) => [one.component, one]));
-  for (const { component, digest } of snapshot.storage ?? []) {
-    if (files.get(component)?.digest !== digest) throw damaged(id, "What the file storage holds");
-  }
+  const errors = inspection.findings.filter(({ level }) => level === "error");
+  const [worst] = errors;
+  if (worst === undefined) return;
+  throw new ActionError(
+    "backup-unrestorable",
+    `Backup ${id} would lose or change data on its way back: ${worst.message} (${worst.where}${errors.length > 1 ? `, and ${errors.length - 1} more findings` : ""}). Nothing was restored.`,
+    "Use another backup; where every backup has this, the deployment itself has to be changed (docs/restore.md).",
+  );
 }

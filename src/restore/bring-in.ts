@@ -1,10 +1,15 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import type { DeploymentClient } from "../deployment/client.ts";
 import { withoutDocuments } from "../deployment/documents.ts";
 import { isComponentClash } from "../deployment/import.ts";
 import { runImport } from "../deployment/import-run.ts";
 import type { ImportState } from "../deployment/import-state.ts";
+import { asRecord } from "../deployment/json.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Inspection } from "../snapshot/inspection.ts";
+import { rewriteSnapshot } from "../snapshot/rewrite.ts";
+import { entriesToLeaveOut, restorability } from "../snapshot/roads.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Backup } from "./backup.ts";
 
@@ -77,6 +82,36 @@ function failed(text: string, showDocuments: boolean): ActionError {
   );
 }
 
+/** The components that the target has; undefined where the release does not tell. */
+async function componentsOf(client: DeploymentClient): Promise<string[] | undefined> {
+  try {
+    const list = await client.systemQuery("_system/frontend/components:list", {});
+    return (Array.isArray(list) ? list : []).map((entry) => String(asRecord(entry)["path"] ?? ""));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The file to upload: the backup as it is, or without the entries on which the importer fails and without which nothing
+ * is lost (contract 7.3).
+ */
+async function importable(
+  client: DeploymentClient,
+  { path, inspection }: Backup,
+  directory: string,
+  deps: Deps,
+): Promise<string> {
+  const roads = restorability(inspection);
+  const components = await componentsOf(client);
+  const leaveOut = components === undefined ? roads.leaveOut : entriesToLeaveOut(roads, components);
+  if (leaveOut.length === 0) return path;
+  deps.log.info(`Left out of the upload, nothing is lost without: ${leaveOut.join(", ")}.`);
+  const out = join(directory, `import-${randomBytes(4).toString("hex")}.zip`);
+  await rewriteSnapshot(path, out, leaveOut);
+  return out;
+}
+
 /**
  * Imports a backup in place of everything that is there. Takes the roads that lose nothing: components that do not
  * exist yet are made by a first try, and indexes that are being built are waited for (contract 7.3).
@@ -90,12 +125,13 @@ export async function bringIn(
 ): Promise<{ readonly documents: number }> {
   const { clock, log } = deps;
   const deadline = clock.now() + options.importTimeoutMs;
+  const path = await importable(client, backup, options.directory, deps);
   let clashed = false;
   for (;;) {
     const state = await runImport(
       client,
       deps,
-      { path: backup.importPath, format: "zip" },
+      { path, format: "zip" },
       {
         mode: "replaceAll",
         timeoutMs: deadline - clock.now(),

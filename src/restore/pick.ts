@@ -1,4 +1,4 @@
-import { isBackupId, OBJECTS } from "../backup/id.ts";
+import { listBackups } from "../backup/listing.ts";
 import type { Manifest } from "../backup/manifest.ts";
 import { fetchManifest } from "../backup/manifest-reader.ts";
 import { ActionError } from "../runner/errors.ts";
@@ -6,28 +6,18 @@ import type { Store } from "../store/store.ts";
 
 const MOST_NAMED = 5;
 
-/** Ids of all backups in a store, the newest first. What has no manifest is no backup. */
-export async function listBackups(store: Store): Promise<string[]> {
-  const suffix = `/${OBJECTS.manifest}`;
-  const ids = (await store.list())
-    .filter(({ key }) => key.endsWith(suffix))
-    .map(({ key }) => key.slice(0, -suffix.length))
-    .filter(isBackupId);
-  return ids.sort().reverse();
-}
-
 /**
- * The backup to restore: the newest one, or the one that is named.
+ * The backup to restore: the newest one, or the one that is named. What has no manifest is no backup.
  * @throws ActionError backup-missing, and those of `fetchManifest`
  */
 export async function pickBackup(store: Store, wanted: string): Promise<Manifest> {
-  const ids = await listBackups(store);
+  const ids = (await listBackups(store)).filter(({ complete }) => complete).map(({ id }) => id);
   const [newest] = ids;
   if (newest === undefined) {
     throw new ActionError(
       "backup-missing",
       `${store.location} holds no backup (no manifest.json below the id of one).`,
-      "Check source, with the folder or prefix that the backup action was given as destination.",
+      "Check source: it is the folder or prefix that the backup action was given as destination.",
     );
   }
   if (wanted === "latest") return await fetchManifest(store, newest);

@@ -4,11 +4,13 @@ import { join } from "node:path";
 import type { DeploymentClient } from "../deployment/client.ts";
 import { asRecord } from "../deployment/json.ts";
 import type { ReportRow } from "../report/report.ts";
-import type { Inspection, StorageFacts, TableFacts } from "../snapshot/inspection.ts";
+import { compareInspections, type Difference, sameEncoding } from "../snapshot/compare.ts";
+import type { Inspection } from "../snapshot/inspection.ts";
+import { sampleDifferences } from "../snapshot/samples.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Backup } from "./backup.ts";
 import type { BringOptions } from "./bring-in.ts";
-import { lookInto } from "./look.ts";
+import { type Look, lookInto } from "./look.ts";
 
 /** Whether a deployment holds what a backup holds. */
 export interface Verification {
@@ -17,61 +19,73 @@ export interface Verification {
   readonly rows: readonly ReportRow[];
 }
 
-const titleOf = (component: string, name: string): string => (component === "" ? name : `${name} in ${component}`);
-const keyOf = ({ component, name }: TableFacts): string => `${component}\0${name}`;
+/** More tables are not looked into for samples: what went wrong shows in the first ones. */
+const MOST_SAMPLED = 20;
 
-/** Two encodings write the same values in other texts (contract 7.2), so their digests say nothing. */
-function comparable(expected: Inspection, found: Inspection): boolean {
-  return expected.encoding === "none" || found.encoding === "none" || expected.encoding === found.encoding;
-}
+const titleOf = (component: string, name: string): string => {
+  const what = name === "_storage" ? "stored files" : name;
+  return component === "" ? what : `${what} in ${component}`;
+};
 
-function contentOf(
-  expected: string | undefined,
-  found: string | undefined,
-  byContent: boolean,
-  sameCount: boolean,
-): ReportRow["content"] {
-  if (!byContent) return sameCount ? "not compared" : "different";
-  return expected === found ? "equal" : "different";
-}
-
-/** A table of the code's schema that the backup does not have is there all the same, and empty. */
-function isOnlyDeclared(expected: TableFacts | undefined, found: TableFacts | undefined): boolean {
-  return expected === undefined && found?.documents === 0;
-}
-
-function tableRows(expected: Inspection, found: Inspection): ReportRow[] {
-  const wanted = new Map(expected.tables.map((table) => [keyOf(table), table]));
-  const there = new Map(found.tables.map((table) => [keyOf(table), table]));
-  const byContent = comparable(expected, found);
-  return [...new Set([...wanted.keys(), ...there.keys()])].flatMap((key) => {
-    const [before, after] = [wanted.get(key), there.get(key)];
-    const facts = before ?? after;
-    if (facts === undefined || isOnlyDeclared(before, after)) return [];
-    const counts = { expected: before?.documents ?? 0, found: after?.documents ?? 0 };
-    const content =
-      counts.expected === 0 && counts.found === 0
-        ? "equal"
-        : contentOf(before?.digest, after?.digest, byContent, counts.expected === counts.found);
-    return [{ name: titleOf(facts.component, facts.name), ...counts, content }];
+/** Every table and every file storage of the backup, with what was found there, and what is there beside. */
+function rowsOf(expected: Inspection, found: Inspection, differences: readonly Difference[]): ReportRow[] {
+  const byContent = sameEncoding(expected, found);
+  const wrong = new Map(differences.map((one) => [`${one.component}\0${one.name}`, one]));
+  const counted = [
+    ...expected.tables.map(({ component, name, documents }) => ({ component, name, count: documents })),
+    ...(expected.storage ?? [])
+      .filter(({ files }) => files > 0)
+      .map(({ component, files }) => ({ component, name: "_storage", count: files })),
+  ];
+  const rows = counted.map(({ component, name, count }): ReportRow => {
+    const key = `${component}\0${name}`;
+    const difference = wrong.get(key);
+    wrong.delete(key);
+    const equal = byContent || name === "_storage" ? "equal" : "not compared";
+    return {
+      name: titleOf(component, name),
+      expected: count,
+      found: difference?.found ?? count,
+      content: difference === undefined ? equal : "different",
+    };
   });
-}
-
-function fileRows(expected: readonly StorageFacts[], found: readonly StorageFacts[] | undefined): ReportRow[] {
-  const there = new Map((found ?? []).map((one) => [one.component, one]));
-  return expected.flatMap((before): ReportRow[] => {
-    const after = there.get(before.component);
-    if (before.files === 0 && (after?.files ?? 0) === 0) return [];
-    const name = titleOf(before.component, "stored files");
-    const equal = after !== undefined && after.digest === before.digest;
-    return [{ name, expected: before.files, found: after?.files ?? 0, content: equal ? "equal" : "different" }];
+  const extra = [...wrong.values()].map(({ component, name, expected: before, found: after }): ReportRow => {
+    return { name: titleOf(component, name), expected: before, found: after, content: "different" };
   });
+  return [...rows, ...extra];
 }
 
-/** Compares two snapshots as a whole; pure. */
-export function compareSnapshots(expected: Inspection, found: Inspection): Verification {
-  const rows = [...tableRows(expected, found), ...fileRows(expected.storage ?? [], found.storage)];
-  return { rows, equal: rows.every(({ content }) => content !== "different") };
+/** Ids of documents that differ, so that somebody can look at them; the files of a deployment have none here. */
+async function sample(backup: Backup, found: string, differences: readonly Difference[]): Promise<SamplesByName> {
+  const tables = differences
+    .filter(({ name }) => name !== "_storage")
+    .slice(0, MOST_SAMPLED)
+    .map(({ component, name, expected }) => ({ component, name, documents: expected }));
+  if (tables.length === 0) return new Map();
+  const samples = await sampleDifferences(backup.path, found, tables);
+  return new Map(
+    samples.map(({ component, name, missing, unexpected, changed }) => [
+      titleOf(component, name),
+      [
+        ...missing.map((id) => ({ id, how: "missing" })),
+        ...unexpected.map((id) => ({ id, how: "not in the backup" })),
+        ...changed.map((id) => ({ id, how: "changed" })),
+      ],
+    ]),
+  );
+}
+
+type SamplesByName = ReadonlyMap<string, NonNullable<ReportRow["samples"]>>;
+
+/** Compares a backup with the snapshot of a deployment, whole. */
+export async function compareSnapshots(backup: Backup, found: Look): Promise<Verification> {
+  const differences = compareInspections(backup.inspection, found.inspection);
+  const samples = await sample(backup, found.path, differences);
+  const rows = rowsOf(backup.inspection, found.inspection, differences).map((row) => {
+    const ids = samples.get(row.name);
+    return ids === undefined ? row : { ...row, samples: ids };
+  });
+  return { rows, equal: differences.length === 0 };
 }
 
 /** Ids of components by path, over HTTP (contract 6.2). */
@@ -122,8 +136,7 @@ export async function verifyTarget(
   const path = join(options.directory, `verify-${randomBytes(4).toString("hex")}.zip`);
   try {
     const look = { path, includeStorage: expected.storage !== undefined, timeoutMs: options.exportTimeoutMs };
-    const { inspection } = await lookInto(client, look, deps);
-    return compareSnapshots(expected, inspection);
+    return await compareSnapshots(backup, await lookInto(client, look, deps));
   } finally {
     await rm(path, { force: true });
   }

@@ -1,10 +1,11 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateIdentity, identityToRecipient } from "age-encryption";
-import { newBackupId, OBJECTS } from "../../../src/backup/id.ts";
+import { newBackupId } from "../../../src/backup/id.ts";
 import { type Manifest, type ManifestObject, manifestBytes } from "../../../src/backup/manifest.ts";
+import { OBJECTS } from "../../../src/backup/objects.ts";
 import { describeVariables, newFingerprintKey, settingsBytes } from "../../../src/backup/settings.ts";
 import { DeploymentClient } from "../../../src/deployment/client.ts";
 import { parseChecks } from "../../../src/restore/checks.ts";
