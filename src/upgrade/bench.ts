@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import type { BackendState } from "../backend/backend.ts";
 import { connectEngine } from "../backend/docker/engine.ts";
@@ -7,8 +7,9 @@ import { jobLabels } from "../backend/docker/labels.ts";
 import { createVolume } from "../backend/docker/volumes.ts";
 import { newOwner } from "../start/launch.ts";
 import { tempOf } from "../start/run.ts";
-import { reportTeardown, teardown } from "../start/teardown.ts";
+import { teardown } from "../start/teardown.ts";
 import type { Deps } from "../system/deps.ts";
+import { clearBench } from "./clear.ts";
 import type { UpgradeState } from "./state.ts";
 
 /**
@@ -91,14 +92,3 @@ export class Bench {
 
 const ownerOf = (state: BackendState): string =>
   state.runtime === "service-container" ? state.container : state.owner;
-
-/** Ends what a state names, the newest first: a volume can go only after the containers that use it. */
-export async function clearBench({ backends, directory }: UpgradeState, deps: Deps): Promise<void> {
-  for (const state of [...backends].reverse()) reportTeardown(await teardown(state, deps), deps);
-  if (directory === undefined) return;
-  try {
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-  } catch (error) {
-    reportTeardown([{ what: `remove ${directory}`, error }], deps);
-  }
-}

@@ -1,5 +1,5 @@
 import type { Deps } from "../system/deps.ts";
-import { clearBench } from "./bench.ts";
+import { clearBench } from "./clear.ts";
 import { upgradeState } from "./state.ts";
 
 /** The post step: ends and removes what a step that was cut short left behind. */

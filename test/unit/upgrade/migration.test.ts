@@ -57,7 +57,7 @@ describe("the wait for it", () => {
 
   it("ends with the line, however late it comes, and tells where it is meanwhile", async () => {
     let asked = 0;
-    const backend = backendWith(() => upgraded.slice(0, (asked += 1) < 30 ? 2 : undefined));
+    const backend = backendWith(() => upgraded.slice(0, ++asked < 30 ? 2 : undefined));
     const { lines, deps } = depsWith();
     expect(await waitForMigration(backend, 600_000, deps)).toMatchObject({ steps: [125, 126], version: 126 });
     expect(lines.all.some((text) => text.startsWith("info: Migrating to version 125 ("))).toBe(true);
