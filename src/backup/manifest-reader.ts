@@ -2,7 +2,6 @@ import { ActionError, messageOf } from "../runner/errors.ts";
 import type { SnapshotFinding, StorageFacts, TableFacts } from "../snapshot/inspection.ts";
 import type { Store } from "../store/store.ts";
 import { Field, FieldFault } from "./fields.ts";
-import { isBackupId, OBJECTS } from "./objects.ts";
 import {
   LARGEST_MANIFEST,
   MANIFEST_VERSION,
@@ -11,6 +10,7 @@ import {
   type ManifestSnapshot,
   type ManifestVariable,
 } from "./manifest.ts";
+import { isBackupId, OBJECTS } from "./objects.ts";
 
 const SHA256 = /^[0-9a-f]{64}$/;
 const HEX = /^[0-9a-f]{8,128}$/;
@@ -26,6 +26,7 @@ function readTable(field: Field): TableFacts {
     documents: field.at("documents").count(),
     bytes: field.at("bytes").count(),
     digest: field.at("digest").text(HEX),
+    exactValues: field.at("exactValues").boolean(),
   };
 }
 
@@ -173,11 +174,8 @@ export function parseManifest(bytes: Uint8Array, id: string): Manifest {
   }
 }
 
-/**
- * Fetches and reads the manifest of a backup.
- * @throws ActionError `manifest-invalid`, `manifest-newer`, those of the store (`store-missing`: it is no backup)
- */
-export async function fetchManifest(store: Store, id: string, signal?: AbortSignal): Promise<Manifest> {
+/** The bytes of a backup's manifest, never more than a manifest may have. */
+export async function fetchManifestBytes(store: Store, id: string, signal?: AbortSignal): Promise<Buffer> {
   if (!isBackupId(id)) throw invalid(id.slice(0, 60), "its name is not that of a backup");
   const parts: Uint8Array[] = [];
   let bytes = 0;
@@ -186,5 +184,13 @@ export async function fetchManifest(store: Store, id: string, signal?: AbortSign
     if (bytes > LARGEST_MANIFEST) throw invalid(id, `it is larger than ${LARGEST_MANIFEST} bytes`);
     parts.push(part);
   }
-  return parseManifest(Buffer.concat(parts), id);
+  return Buffer.concat(parts);
+}
+
+/**
+ * Fetches and reads the manifest of a backup.
+ * @throws ActionError `manifest-invalid`, `manifest-newer`, those of the store (`store-missing`: it is no backup)
+ */
+export async function fetchManifest(store: Store, id: string, signal?: AbortSignal): Promise<Manifest> {
+  return parseManifest(await fetchManifestBytes(store, id, signal), id);
 }

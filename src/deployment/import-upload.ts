@@ -1,6 +1,6 @@
 import { open, stat } from "node:fs/promises";
 import { ActionError, messageOf } from "../runner/errors.ts";
-import { Meter, megabytes } from "../runner/meter.ts";
+import { Meter, sizeText } from "../runner/meter.ts";
 import type { Deps } from "../system/deps.ts";
 import { BackendError } from "./backend-error.ts";
 import type { DeploymentClient } from "./client.ts";
@@ -39,7 +39,7 @@ async function fill(buffer: Buffer, read: (rest: Buffer) => Promise<{ bytesRead:
 function tooSlow(meter: Meter): ActionError {
   return new ActionError(
     "import-timeout",
-    `The upload did not end in time, it came to ${megabytes(meter.bytes)}; nothing was changed.`,
+    `The upload did not end in time, it came to ${sizeText(meter.bytes)}; nothing was changed.`,
     "Allow more time, or run closer to the backend; a proxy in front of it may slow uploads down.",
   );
 }

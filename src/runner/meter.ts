@@ -3,7 +3,12 @@ import type { Deps } from "../system/deps.ts";
 /** The log gets one line of progress in that time. */
 const EVERY_MS = 5000;
 
-export const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`;
+/** `812 B`, `8.3 kB`, `52.1 MB`, `4.2 GB`. */
+export function sizeText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const [unit, size] = bytes < 1e6 ? ["kB", 1e3] : bytes < 1e9 ? ["MB", 1e6] : ["GB", 1e9];
+  return `${(bytes / Number(size)).toFixed(1)} ${unit}`;
+}
 
 /** Tells how far something of a known size has come: amount, rate, time left. */
 export class Meter {
@@ -36,7 +41,7 @@ export class Meter {
     const left = Math.ceil((this.#total - this.#bytes) / rate / 1000);
     const speed = (rate / 1000).toFixed(1);
     this.#deps.log.info(
-      `${this.#what} ${megabytes(this.#bytes)} of ${megabytes(this.#total)}, ${speed} MB/s, ${Math.max(left, 0)} s left`,
+      `${this.#what} ${sizeText(this.#bytes)} of ${sizeText(this.#total)}, ${speed} MB/s, ${Math.max(left, 0)} s left`,
     );
   }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { BackendError } from "../deployment/backend-error.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
-import { Meter, megabytes } from "../runner/meter.ts";
+import { Meter, sizeText } from "../runner/meter.ts";
 import type { Deps } from "../system/deps.ts";
 import type { CompletedExport } from "./export.ts";
 
@@ -83,7 +83,7 @@ class Download {
       this.#meter.add(fresh.length);
     }
     if (at < this.#export.bytes) {
-      throw new Cut(`the connection ended after ${megabytes(at)} of ${megabytes(this.#export.bytes)}`);
+      throw new Cut(`the connection ended after ${sizeText(at)} of ${sizeText(this.#export.bytes)}`);
     }
   }
 }
@@ -145,7 +145,7 @@ export async function downloadExport(
       if (idle >= MOST_IDLE_TRIES || tries >= MOST_TRIES) throw cut(error, download.received, completed, tries);
       const waitMs = Math.min(1000 * 2 ** idle, 15_000);
       deps.log.info(
-        `The download broke off at ${megabytes(download.received)}: ${messageOf(error)}. Going on in ${waitMs / 1000} s.`,
+        `The download broke off at ${sizeText(download.received)}: ${messageOf(error)}. Going on in ${waitMs / 1000} s.`,
       );
       await deps.clock.sleep(waitMs, options.signal);
     }
@@ -155,7 +155,7 @@ export async function downloadExport(
 function cut(error: unknown, received: number, { bytes }: CompletedExport, tries: number): ActionError {
   return new ActionError(
     "export-cut",
-    `The download of the snapshot broke off ${tries} times, the last time at ${megabytes(received)} of ${megabytes(bytes)}: ${messageOf(error)}.`,
+    `The download of the snapshot broke off ${tries} times, the last time at ${sizeText(received)} of ${sizeText(bytes)}: ${messageOf(error)}.`,
     "A proxy that ends long answers does that: raise its time limits for /api/export, or go to the backend directly.",
     { cause: error },
   );

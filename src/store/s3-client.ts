@@ -27,7 +27,7 @@ export interface S3Settings {
   readonly attempts?: number;
 }
 
-/** The SDK, loaded when a bucket is first used: a directory needs none of its megabytes. */
+/** The SDK, loaded when a bucket is first used: a directory needs none of its sizeText. */
 export async function loadSdk(): Promise<Sdk> {
   return await import("@aws-sdk/client-s3");
 }

@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PAGES, readAction, withTables } from "../../bin/readme.ts";
+import { readBackupInputs } from "../../src/backup/inputs.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
@@ -23,11 +24,18 @@ const CREDENTIALS = {
   CONVEX_SELF_HOSTED_ADMIN_KEY: "name|0123456789",
 };
 
+/** A destination is the one thing that has no default. */
+const withDestination =
+  (read: ReadInput): ReadInput =>
+  (name) =>
+    read(name) || (name === "destination" ? "dir:backups" : "");
+
 /** Folder of action.yml, what reads its inputs, inputs that nothing reads, where outputs are set. */
 const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[], string][] = [
   [".", readStartInputs, ["job-status"], "src/start"],
   ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
+  ["backup", (read) => readBackupInputs(withDestination(read), CREDENTIALS), [], "src/backup"],
 ];
 
 describe.each(ACTIONS)("%s/action.yml", (folder, readInputs, unread, code) => {
@@ -83,7 +91,14 @@ describe("the slug", () => {
     const { repository } = JSON.parse(await read("package.json")) as { repository: { url: string } };
     const slug = /github\.com\/(.+)\.git$/.exec(repository.url)?.[1] ?? "";
     expect(slug).toMatch(/^[\w-]+\/[\w-]+$/);
-    const files = ["README.md", "docs/recipes.md", "docs/troubleshooting.md", "docs/deploy.md", "docs/doctor.md"];
+    const files = [
+      "README.md",
+      "docs/recipes.md",
+      "docs/troubleshooting.md",
+      "docs/deploy.md",
+      "docs/doctor.md",
+      "docs/backup.md",
+    ];
     for (const file of files) {
       for (const [, used] of (await read(file)).matchAll(/uses: +([\w-]+\/action)[@/]/g)) expect(used, file).toBe(slug);
     }

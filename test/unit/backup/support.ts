@@ -30,8 +30,8 @@ export function sampleManifest(more: Partial<Manifest> = {}): Manifest {
       sha256: sha("b"),
       encoding: "uniform",
       tables: [
-        { component: "", name: "messages", documents: 2, bytes: 400, digest: sha("1") },
-        { component: "widget", name: "counters", documents: 1, bytes: 90, digest: sha("2") },
+        { component: "", name: "messages", documents: 2, bytes: 400, digest: sha("1"), exactValues: true },
+        { component: "widget", name: "counters", documents: 1, bytes: 90, digest: sha("2"), exactValues: false },
       ],
       storage: [
         { component: "", files: 1, bytes: 5, digest: sha("3") },

@@ -273,7 +273,7 @@ describe("a download", () => {
     const error = await failure(
       downloadExport(clientFor(backend.url), fakeDeps({ log: lines.log }), completed, collect()),
     );
-    expect(error.text).toMatch(/export-cut.*broke off 6 times, the last time at 0.1 MB of 0.3 MB/);
+    expect(error.text).toMatch(/export-cut.*broke off 6 times, the last time at 100.0 kB of 300.0 kB/);
     expect(lines.all).toHaveLength(5);
   });
 
