@@ -12,7 +12,7 @@ import type { PutOptions, Store, StoredObject } from "./store.ts";
 
 /** What a killed writer leaves; keys never begin with a dot. */
 const UNFINISHED = /^\.unfinished-[0-9a-f]{16}$/;
-const CLAIM = /^\.claim-/;
+const CLAIM = /^\.claim-\d{4}-\d\d-\d\dT[^/]*$/;
 const READ_BYTES = 256 * 1024;
 
 /** File systems that know no hard links (FAT, some network and FUSE mounts) answer with one of these. */

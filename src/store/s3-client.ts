@@ -43,6 +43,8 @@ export function createClient(sdk: Sdk, settings: S3Settings, log: Pick<Log, "deb
     // Checked by us over the whole object, however often its download is taken up again, by zlib's CRC32: the SDK's own
     // is JavaScript.
     responseChecksumValidation: "WHEN_REQUIRED",
+    // Its warnings about single requests are told by ours below.
+    logger: { debug: () => undefined, info: () => undefined, warn: log.debug, error: log.debug },
     maxAttempts: settings.attempts ?? 5,
     requestHandler: {
       connectionTimeout: Math.min(idleMs, 15_000),

@@ -29,21 +29,21 @@ type Explain = (place: Place, said: string, cause: { readonly cause: unknown }) 
 
 const wrongKey: Explain = ({ location }, said, cause) =>
   refused(
-    `${location} does not know the access key: ${said}`,
+    `${location} does not know the access key: ${said}.`,
     "Check AWS_ACCESS_KEY_ID and that it belongs to this store; deleted keys answer the same.",
     cause,
   );
 
 const expired: Explain = ({ location }, said, cause) =>
   refused(
-    `${location}: the credentials have expired: ${said}`,
+    `${location}: the credentials have expired: ${said}.`,
     "Let the step that gets them (OIDC) come right before this one, with a duration as long as the backup takes.",
     cause,
   );
 
 const wrongRegion: Explain = ({ bucket, region }, said, cause) =>
   refused(
-    `Bucket ${bucket} is not in region ${region}: ${said}`,
+    `Bucket ${bucket} is not in region ${region}: ${said}.`,
     "Set s3-region to the bucket's region; for a store of your own to the one it is set up with.",
     cause,
   );
@@ -60,7 +60,7 @@ const BY_NAME: Readonly<Record<string, Explain>> = {
       cause,
     ),
   InvalidBucketName: ({ bucket }, said, cause) =>
-    refused(`The store takes no bucket named ${bucket}: ${said}`, "Correct the name.", cause),
+    refused(`The store takes no bucket named ${bucket}: ${said}.`, "Correct the name.", cause),
   SignatureDoesNotMatch: ({ location }, _, cause) =>
     refused(
       `${location} does not accept the signature: the secret key is wrong, or cut off.`,
@@ -81,14 +81,14 @@ const BY_NAME: Readonly<Record<string, Explain>> = {
       cause,
     ),
   RequestExpired: ({ location }, said, cause) =>
-    refused(`${location}: the clocks of this machine and of the store differ: ${said}`, "Set them by NTP.", cause),
+    refused(`${location}: the clocks of this machine and of the store differ: ${said}.`, "Set them by NTP.", cause),
   AuthorizationHeaderMalformed: wrongRegion,
   PermanentRedirect: wrongRegion,
   AuthorizationQueryParametersError: wrongRegion,
   IllegalLocationConstraintException: wrongRegion,
   CredentialsProviderError: ({ location }, said, cause) =>
     refused(
-      `There are no credentials for ${location}: ${said}`,
+      `There are no credentials for ${location}: ${said}.`,
       "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the step's env:, or run aws-actions/configure-aws-credentials (OIDC) before it. Runs of forks and Dependabot get no secrets.",
       cause,
     ),
@@ -116,7 +116,7 @@ export function explain(failure: unknown, place: Place, doing: string): unknown 
   const { name, status } = faultOf(failure);
   const cause = { cause: failure };
   const text = messageOf(failure);
-  const said = text === "UnknownError" ? `HTTP status ${status}` : text;
+  const said = text === "UnknownError" ? `HTTP status ${status}` : text.replace(/\.$/, "");
   const known = BY_NAME[name];
   if (known !== undefined) return known(place, said, cause);
   if (status === 507) return spaceless(place, said, cause);
@@ -131,13 +131,13 @@ export function explain(failure: unknown, place: Place, doing: string): unknown 
   }
   if (status === 401 || status === 403) {
     return refused(
-      `These credentials may not ${doing} in ${place.location}: ${said}`,
-      "Check the rights of the key or role (docs/backup.md lists those needed), the bucket's policy, and the secret key.",
+      `These credentials may not ${doing} in ${place.location}: ${said}.`,
+      "Check the rights of the key or role (docs/stores.md lists those needed), the bucket's policy, and the secret key.",
       cause,
     );
   }
   if (status !== undefined && status < 500) {
-    return refused(`${place.location} refuses to ${doing}: ${name}: ${said}`, "Do what the quoted text names.", cause);
+    return refused(`${place.location} refuses to ${doing}: ${name}: ${said}.`, "Do what the quoted text names.", cause);
   }
   const code = systemCode(failure) ?? name;
   return unreachable(place.location, `${doing}: ${said}${said.includes(code) ? "" : ` (${code})`}`, cause);

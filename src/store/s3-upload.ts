@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { CompletedPart, HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
+import { messageOf } from "../runner/errors.ts";
 import { damaged, exists, unsupported } from "./faults.ts";
 import { BufferPool, MOST_PARTS, PartReader, type PartSizes, sizeOfPart } from "./parts.ts";
 import { explain, faultOf } from "./s3-errors.ts";
@@ -37,6 +38,24 @@ export function crcText(crc: number): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(crc);
   return bytes.toString("base64");
+}
+
+/** Answers to a condition that does not hold. */
+const TAKEN: readonly number[] = [412, 304, 409];
+const ATTEMPTS = 3;
+
+/** The SDK repeats requests by itself, but not those whose bytes were damaged on their way, and no streams. */
+async function repeating<T>(send: () => Promise<T>, body: Uint8Array | StagedPart, signal: AbortSignal): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await send();
+    } catch (failure) {
+      const { name, status } = faultOf(failure);
+      const broken = /^(BadDigest|XAmzContentSHA256Mismatch|XAmzContentChecksumMismatch|IncompleteBody)$/.test(name);
+      const again = broken || (body instanceof StagedPart && (status === undefined || status >= 500));
+      if (signal.aborted || attempt === ATTEMPTS || !again) throw failure;
+    }
+  }
 }
 
 /** Marks an object as made by one upload, so that a lost answer can be told from another writer. */
@@ -88,7 +107,8 @@ export class Upload {
       ChecksumCRC32: crcText(crc),
       IfNoneMatch: "*",
     });
-    await this.#final(() => client.send(command, { abortSignal: this.#request.signal }));
+    const { signal } = this.#request;
+    await this.#final(() => repeating(() => client.send(command, { abortSignal: signal }), body, signal));
   }
 
   async #multipart(first: Buffer, reader: PartReader, pool: BufferPool): Promise<void> {
@@ -191,38 +211,24 @@ export class Upload {
     signal: AbortSignal,
   ): Promise<CompletedPart> {
     const { sdk, client } = this.#context;
-    const attempts = 3;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const answer = await client.send(
-          new sdk.UploadPartCommand({
-            ...this.#target(),
-            UploadId: uploadId,
-            PartNumber: number,
-            Body: body instanceof Uint8Array ? body : body.open(),
-            ContentLength: body instanceof Uint8Array ? body.length : body.bytes,
-            ChecksumCRC32: crcText(crc),
-          }),
-          { abortSignal: signal },
-        );
-        return {
+    const send = () =>
+      client.send(
+        new sdk.UploadPartCommand({
+          ...this.#target(),
+          UploadId: uploadId,
           PartNumber: number,
-          ...(answer.ETag === undefined ? {} : { ETag: answer.ETag }),
+          Body: body instanceof Uint8Array ? body : body.open(),
+          ContentLength: body instanceof Uint8Array ? body.length : body.bytes,
           ChecksumCRC32: crcText(crc),
-        };
-      } catch (failure) {
-        if (signal.aborted || attempt === attempts || !this.#again(failure, body)) {
-          throw this.#explain(failure, "write");
-        }
-      }
+        }),
+        { abortSignal: signal },
+      );
+    try {
+      const { ETag } = await repeating(send, body, signal);
+      return { PartNumber: number, ...(ETag === undefined ? {} : { ETag }), ChecksumCRC32: crcText(crc) };
+    } catch (failure) {
+      throw this.#explain(failure, "write");
     }
-  }
-
-  /** The SDK tries again by itself, but not what was damaged on its way, and no streams. */
-  #again(failure: unknown, body: Uint8Array | StagedPart): boolean {
-    const { name, status } = faultOf(failure);
-    if (/^(BadDigest|XAmzContentSHA256Mismatch|XAmzContentChecksumMismatch|IncompleteBody)$/.test(name)) return true;
-    return body instanceof StagedPart && (status === undefined || status >= 500);
   }
 
   /**
@@ -236,19 +242,14 @@ export class Upload {
     } catch (failure) {
       this.#request.signal.throwIfAborted();
       const found = await this.#head().catch(() => undefined);
-      if (found?.Metadata?.[UPLOAD_ID] === this.#id) return;
-      const { name, status } = faultOf(failure);
+      const ours = found?.Metadata?.[UPLOAD_ID] === this.#id;
+      const { status } = faultOf(failure);
+      if (ours && (status === undefined || status >= 500 || TAKEN.includes(status))) return;
+      // Refused, and yet it is there: some stores write the object before they find that they cannot lock it.
+      if (ours) await this.#remove();
       // 409: another writer was at it in the same moment (S3 User Guide, "conditional writes").
-      if (status === 412 || status === 304 || (status === 409 && found !== undefined)) {
+      else if (status !== undefined && TAKEN.includes(status) && (status !== 409 || found !== undefined)) {
         throw exists(location, this.#request.key, { cause: failure });
-      }
-      if (name === "InvalidRequest" && this.#request.lockUntil !== undefined) {
-        throw unsupported(
-          location,
-          "lock objects: the bucket was made without object lock",
-          "Enable object lock (and versioning) on the bucket, or leave object-lock-days out.",
-          { cause: failure },
-        );
       }
       throw this.#explain(failure, "write");
     }
@@ -291,6 +292,11 @@ export class Upload {
       .catch(() => undefined);
   }
 
+  async #remove(): Promise<void> {
+    const { sdk, client } = this.#context;
+    await client.send(new sdk.DeleteObjectCommand(this.#target())).catch(() => undefined);
+  }
+
   #target(): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#context.bucket, Key: this.#request.objectKey };
   }
@@ -317,6 +323,14 @@ export class Upload {
 
   #explain(failure: unknown, doing: string): unknown {
     if (failure instanceof SourceFailure) return failure;
+    if (this.#request.lockUntil !== undefined && /object ?lock/i.test(messageOf(failure))) {
+      return unsupported(
+        this.#context.location,
+        "lock objects: the bucket was made without object lock",
+        "Enable object lock (and versioning) on the bucket, or leave object-lock-days out.",
+        { cause: failure },
+      );
+    }
     return explain(failure, this.#context, `${doing} ${this.#request.objectKey}`);
   }
 }

@@ -4,7 +4,6 @@ import type {
   GetObjectCommandOutput,
   HeadObjectCommandOutput,
   ListMultipartUploadsCommand,
-  ListMultipartUploadsCommandInput,
   S3Client,
 } from "@aws-sdk/client-s3";
 import type { Deps } from "../system/deps.ts";
@@ -35,6 +34,7 @@ const PROBE_TEXT =
 export interface S3Tuning {
   readonly sizes?: PartSizes;
   readonly parallel?: number;
+  readonly pageSize?: number;
 }
 
 /**
@@ -152,6 +152,7 @@ export class S3Store implements Store {
           new sdk.ListObjectsV2Command({
             Bucket: this.#settings.bucket,
             Prefix: this.#objectKey(prefix),
+            MaxKeys: this.#tuning.pageSize ?? 1000,
             ...(token === undefined ? {} : { ContinuationToken: token }),
           }),
         ),
@@ -218,23 +219,23 @@ export class S3Store implements Store {
     const { bucket } = this.#settings;
     const before = this.#deps.clock.now() - olderThanMs;
     const old: { readonly Key: string; readonly UploadId: string }[] = [];
-    let at: Pick<ListMultipartUploadsCommandInput, "KeyMarker" | "UploadIdMarker"> | undefined = {};
-    while (at !== undefined) {
+    let after: string | undefined;
+    do {
       const command: ListMultipartUploadsCommand = new sdk.ListMultipartUploadsCommand({
         Bucket: bucket,
         Prefix: this.#objectKey(""),
-        ...at,
+        MaxUploads: this.#tuning.pageSize ?? 1000,
+        ...(after === undefined ? {} : { KeyMarker: after }),
       });
       const page = await this.#send("list multipart uploads", () => client.send(command));
       for (const { Key = "", UploadId = "", Initiated } of page.Uploads ?? []) {
         const ours = isBackupKey(Key.slice(this.#objectKey("").length));
         if (ours && Initiated !== undefined && Initiated.getTime() < before) old.push({ Key, UploadId });
       }
-      at =
-        page.IsTruncated === true && page.NextKeyMarker !== undefined
-          ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
-          : undefined;
-    }
+      // Without the marker of the upload, which not every store takes back as it gave it: a second upload of the same
+      // key on the edge of a page is left to the next run.
+      after = page.IsTruncated === true ? page.NextKeyMarker : undefined;
+    } while (after !== undefined);
     for (const upload of old) {
       await this.#send("abort multipart uploads", async () => {
         await client
@@ -300,10 +301,13 @@ export class S3Store implements Store {
     try {
       return await client.send(new sdk.HeadObjectCommand({ Bucket: this.#settings.bucket, Key: this.#objectKey(key) }));
     } catch (failure) {
-      if (faultOf(failure).status !== 404) throw failure;
-      // A missing bucket answers the same; only a request whose answer has a body tells.
-      await client.send(new sdk.ListObjectsV2Command({ Bucket: this.#settings.bucket, MaxKeys: 1, Prefix: key }));
-      return undefined;
+      if (faultOf(failure).status === undefined) throw failure;
+      // Answers to HEAD have no body, so a missing bucket looks like a missing object, and no reason is told. A request
+      // that is refused for the same reason tells.
+      const { bucket } = this.#settings;
+      await client.send(new sdk.ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1, Prefix: this.#objectKey(key) }));
+      if (faultOf(failure).status === 404) return undefined;
+      throw failure;
     }
   }
 
