@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { timeOf } from "../backup/manifest.ts";
 import { compareVariables } from "../backup/settings.ts";
+import { parseAdminKey } from "../credentials/admin-key.ts";
+import { checkAccess } from "../deployment/access.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Backup } from "./backup.ts";
 import { openBackup } from "./backup.ts";
@@ -11,7 +13,7 @@ import { measure } from "./objectives.ts";
 import { isPaused } from "./pause.ts";
 import { pickBackup } from "./pick.ts";
 import { endImport, type Outcome } from "./post.ts";
-import { note, type Run } from "./run.ts";
+import { note, type Run, settle } from "./run.ts";
 import { keepPresent } from "./safety.ts";
 import {
   checkConfirm,
@@ -28,9 +30,11 @@ import { verifyTarget } from "./verify.ts";
 
 /** Which deployment answers there, and whether this key may write to it. Nothing else is asked before. */
 async function meetTarget(run: Run): Promise<string> {
-  const { client, inputs, tell } = run;
-  const instanceName = (await client.instanceName()).trim();
-  if ((await client.checkAdminKey()) === "decrypts") await client.proveWrite();
+  const { client, inputs, tell, deps } = run;
+  settle(await checkAccess(client, inputs.adminKey, deps.http), deps);
+  // Where a proxy passes on /api alone, the key tells the name too.
+  const named = await client.instanceName().catch(() => parseAdminKey(inputs.adminKey).instanceName);
+  const instanceName = named.trim();
   tell({ instanceName });
   checkConfirm(inputs.confirm, instanceName, client.url);
   return instanceName;

@@ -24,6 +24,7 @@ export interface RestoreInputs extends S3Inputs {
   readonly importTimeoutMs: number;
   readonly exportTimeoutMs: number;
   readonly showDocuments: boolean;
+  readonly githubToken: string | undefined;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -58,6 +59,7 @@ export function readRestoreInputs(read: ReadInput, env: Env, workspace: string):
   // Secrets first: an error about another input must not come before they are masked.
   const identity = inputs.secret("identity");
   const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const githubToken = inputs.secret("github-token")?.trim();
   const url = inputs.optional("url") ?? env["CONVEX_SELF_HOSTED_URL"]?.trim();
   const limit = (name: string): number | undefined =>
     inputs.optional(name) === undefined ? undefined : inputs.duration(name, 0);
@@ -78,6 +80,7 @@ export function readRestoreInputs(read: ReadInput, env: Env, workspace: string):
     importTimeoutMs: inputs.duration("import-timeout", 1_800_000),
     exportTimeoutMs: inputs.duration("export-timeout", 1_800_000),
     showDocuments: inputs.boolean("show-documents", false),
+    githubToken,
     ...readS3Inputs(inputs),
   };
 }

@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { originOf } from "../deployment/access.ts";
 import { DeploymentClient } from "../deployment/client.ts";
-import { checkUrlForm } from "../deployment/reach.ts";
+import type { Finding } from "../deployment/reach.ts";
 import { publishReport } from "../report/publish.ts";
 import { reportSummary } from "../report/summary.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
@@ -21,18 +22,10 @@ import { type RestoreFacts, restoreReport } from "./facts.ts";
 import { readRestoreInputs } from "./inputs.ts";
 import { exceeded } from "./objectives.ts";
 import { checkRestoreInputs, checkStores } from "./rules.ts";
-import type { Run } from "./run.ts";
+import { type Run, settle } from "./run.ts";
 import { StateKeeper } from "./state.ts";
 
 const tempOf = (deps: Deps): string => deps.env["RUNNER_TEMP"] ?? tmpdir();
-
-/** The form of the URL is judged as for a deploy: what is meant where that can be told. */
-function originOf(url: string): string {
-  const { origin, findings } = checkUrlForm(url);
-  const [first] = findings;
-  if (origin === undefined && first !== undefined) throw new ActionError(first.code, first.message, first.hint);
-  return origin ?? url;
-}
 
 /** Reads and checks all that can be known without a call. @throws ActionError for every bad input */
 function prepare(read: ReadInput, timeline: Timeline, tell: Run["tell"], told: Run["told"], deps: Deps): Run {
@@ -45,10 +38,12 @@ function prepare(read: ReadInput, timeline: Timeline, tell: Run["tell"], told: R
   checkRestoreInputs(inputs);
   const recipients = parseRecipients(inputs.recipients);
   const checks = parseChecks(inputs.checks);
-  const url = originOf(inputs.url);
+  const findings: Finding[] = [];
+  const url = originOf(inputs.url, inputs.adminKey, findings);
+  settle(findings, deps);
   const settings = { destination: inputs.source, ...inputs };
   checkStores(inputs);
-  const store = openStore(settings, deps);
+  const store = openStore(settings, deps, inputs.githubToken);
   tell({ url, location: store.location, verify: inputs.verify });
   const client = new DeploymentClient({ ...deps, url, adminKey: inputs.adminKey });
   const keeper = new StateKeeper(url);

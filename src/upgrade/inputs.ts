@@ -41,6 +41,7 @@ export interface UpgradeInputs extends S3Inputs {
   readonly migrationTimeoutMs: number;
   readonly importTimeoutMs: number;
   readonly exportTimeoutMs: number;
+  readonly githubToken: string | undefined;
 }
 
 function startInputs(read: ReadInput, version: string, binaryPath: string): StartInputs {
@@ -59,6 +60,7 @@ export function readUpgradeInputs(read: ReadInput, workspace: string): UpgradeIn
   const inputs = new Inputs(read);
   // Secrets first: an error about another input must not come before they are masked.
   const identity = inputs.secret("identity");
+  const githubToken = inputs.secret("github-token")?.trim();
   const from = startInputs(read, "from", "from-binary-path");
   const to = startInputs(read, "to", "to-binary-path");
   const source = required("source", inputs.optional("source"));
@@ -66,6 +68,7 @@ export function readUpgradeInputs(read: ReadInput, workspace: string): UpgradeIn
     from,
     to,
     identity,
+    githubToken,
     source: parseDestination("source", source, workspace),
     backupId: inputs.optional("backup-id") ?? "latest",
     checks: inputs.lines("checks"),

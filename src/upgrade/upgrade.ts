@@ -48,7 +48,7 @@ async function prepareAll(read: ReadInput, tell: Tell, deps: Deps): Promise<Prep
   for (const start of [inputs.from, inputs.to]) checkStartInputs(start);
   const settings = { destination: inputs.source, ...inputs };
   checkStoreSettings(settings, "source");
-  const store = openStore(settings, deps);
+  const store = openStore(settings, deps, inputs.githubToken);
   // One secret: the next release takes over the data of the present one, and its keys.
   const instanceSecret = generateInstanceSecret();
   const to = { ...inputs.to, instanceSecret };
