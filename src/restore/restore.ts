@@ -95,7 +95,7 @@ async function report(facts: RestoreFacts, timeline: Timeline, failure: unknown,
   const temp = tempOf(deps);
   setOutput("verified", facts.verified === true ? "true" : "false", temp);
   for (const { name, seconds: value } of facts.objectives ?? []) {
-    setOutput(`${name.toLowerCase()}-seconds`, String(value), temp);
+    setOutput(name === "RTO" ? "rto-seconds" : "rpo-seconds", String(value), temp);
   }
   const shown =
     failure === undefined || failure instanceof ActionError
