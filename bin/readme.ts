@@ -26,6 +26,8 @@ export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["docs/deploy.md", "deploy"],
   ["docs/doctor.md", "doctor"],
   ["docs/backup.md", "backup"],
+  ["docs/restore.md", "restore"],
+  ["docs/upgrade.md", "upgrade"],
 ];
 
 export async function readAction(folder = "."): Promise<Action> {

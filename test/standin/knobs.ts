@@ -11,6 +11,9 @@
  * | STANDIN_EXIT_CODE | ends with this code instead of binding the ports; 134 ends by SIGABRT |
  * | STANDIN_EXIT_AFTER_MS | ends that long after the ports were bound (code STANDIN_EXIT_CODE, else 1) |
  * | STANDIN_MIGRATE_FROM | logs the migration steps from this metadata version (contract 9) |
+ * | STANDIN_MIGRATE_DELAY_MS | wait before each step of a migration, and before the worker begins |
+ * | STANDIN_MIGRATE_FAIL=1 | the migration worker fails at its first step and sleeps |
+ * | STANDIN_MIGRATE_LOSES=1 | a migration that takes place loses the oldest document of the largest table |
  * | STANDIN_ABORT_AT_SIGINT=1 | SIGABRT after `Done`, which real ones do now and then (contract 1.6) |
  * | STANDIN_MAX_PAGES | size limit of the SQLite file in pages: the next write beyond it meets a full disk |
  * | STANDIN_RETRY_MS | wait between the tries of an import that meets a system failure (else up to 60 s) |
@@ -28,6 +31,9 @@ export interface Knobs {
   exitCode: number | undefined;
   exitAfterMs: number | undefined;
   migrateFrom: number | undefined;
+  migrateDelayMs: number;
+  migrateFail: boolean;
+  migrateLoses: boolean;
   abortAtSigint: boolean;
   maxPages: number | undefined;
   retryMs: number | undefined;
@@ -50,6 +56,9 @@ export function readKnobs(env: NodeJS.ProcessEnv): Knobs {
     exitCode: number("EXIT_CODE"),
     exitAfterMs: number("EXIT_AFTER_MS"),
     migrateFrom: number("MIGRATE_FROM"),
+    migrateDelayMs: number("MIGRATE_DELAY_MS") ?? 0,
+    migrateFail: env["STANDIN_MIGRATE_FAIL"] === "1",
+    migrateLoses: env["STANDIN_MIGRATE_LOSES"] === "1",
     abortAtSigint: env["STANDIN_ABORT_AT_SIGINT"] === "1",
     maxPages: number("MAX_PAGES"),
     retryMs: number("RETRY_MS"),

@@ -6,8 +6,10 @@ import { readBackupInputs } from "../../src/backup/inputs.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
+import { readRestoreInputs } from "../../src/restore/inputs.ts";
 import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
+import { readUpgradeInputs } from "../../src/upgrade/inputs.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string): Promise<string> => readFile(join(root, path), "utf8");
@@ -30,12 +32,20 @@ const withDestination =
   (name) =>
     read(name) || (name === "destination" ? "dir:backups" : "");
 
+/** And so is a source. */
+const withSource =
+  (read: ReadInput): ReadInput =>
+  (name) =>
+    read(name) || (name === "source" ? "dir:backups" : "");
+
 /** Folder of action.yml, what reads its inputs, inputs that nothing reads, where outputs are set. */
 const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[], string][] = [
   [".", readStartInputs, ["job-status"], "src/start"],
   ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
   ["backup", (read) => readBackupInputs(withDestination(read), CREDENTIALS), [], "src/backup"],
+  ["restore", (read) => readRestoreInputs(withSource(read), CREDENTIALS, "/"), [], "src/restore"],
+  ["upgrade", (read) => readUpgradeInputs(withSource(read), "/"), [], "src/upgrade"],
 ];
 
 describe.each(ACTIONS)("%s/action.yml", (folder, readInputs, unread, code) => {
