@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { messageOf } from "../runner/errors.ts";
 import { redactKnown } from "../runner/mask.ts";
 import type { Deps } from "../system/deps.ts";
+import { loadArtifact } from "../system/libraries.ts";
 import { reportHtml } from "./html.ts";
 import { type Report, reportJson } from "./report.ts";
 
@@ -19,7 +20,7 @@ async function upload(name: string, directory: string, published: Published, dep
   const { env, log } = deps;
   if ((env["ACTIONS_RUNTIME_TOKEN"] ?? "") === "" || (env["ACTIONS_RESULTS_URL"] ?? "") === "") return;
   try {
-    const { DefaultArtifactClient } = await import("@actions/artifact");
+    const { DefaultArtifactClient } = await loadArtifact();
     const client = new DefaultArtifactClient();
     await client.uploadArtifact(name, [published.html, published.json], directory);
     log.info(`The report is the artifact ${name} of this run.`);

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { loadGithub } from "../system/libraries.ts";
 import { redactKnown } from "./mask.ts";
 
 /** GitHub refuses longer ones. */
@@ -43,7 +44,7 @@ export function pullRequestOf(env: Readonly<Record<string, string | undefined>>)
  * @throws whatever the API answers; `@actions/github` is loaded only here
  */
 export async function writeComment(comment: PullRequestComment): Promise<"created" | "updated"> {
-  const { getOctokit } = await import("@actions/github");
+  const { getOctokit } = await loadGithub();
   const { rest, paginate } = getOctokit(comment.token, { baseUrl: comment.apiUrl });
   const [owner = "", repo = ""] = comment.repository.split("/");
   const marker = `<!-- ${comment.marker} -->`;

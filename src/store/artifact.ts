@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
+import { loadArtifact } from "../system/libraries.ts";
 import { type ArtifactApi, type ArtifactFacts, keyOfName, nameOfKey } from "./artifact-api.ts";
 import { explainUpload } from "./artifact-errors.ts";
 import { damaged, exists, full, missing, refused, unreachable, unsupported } from "./faults.ts";
@@ -173,7 +174,7 @@ export class ArtifactStore implements Store {
   /** @returns the artifact's id */
   async #upload(key: string, name: string, staged: Staged, signal: AbortSignal | undefined): Promise<number> {
     signal?.throwIfAborted();
-    const { DefaultArtifactClient } = await import("@actions/artifact");
+    const { DefaultArtifactClient } = await loadArtifact();
     // The library is talkative.
     const upload = this.#deps.log.group(`Uploading ${key} as an artifact`, () =>
       new DefaultArtifactClient().uploadArtifact(name, [staged.path], staged.folder, { skipArchive: true }),

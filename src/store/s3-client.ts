@@ -3,9 +3,11 @@ import { Agent as HttpsAgent } from "node:https";
 import type { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { messageOf, systemCode } from "../runner/errors.ts";
 import type { Log } from "../system/deps.ts";
+import type { loadClientS3 } from "../system/libraries.ts";
 import { faultOf } from "./s3-errors.ts";
 
-type Sdk = typeof import("@aws-sdk/client-s3");
+/** The SDK, loaded when a bucket is first used: a directory needs none of its megabytes. */
+export type Sdk = Awaited<ReturnType<typeof loadClientS3>>;
 
 export interface S3Credentials {
   readonly accessKeyId: string;
@@ -26,11 +28,6 @@ export interface S3Settings {
   readonly idleMs?: number;
   /** How often a request is tried that fails for a reason which can pass. */
   readonly attempts?: number;
-}
-
-/** The SDK, loaded when a bucket is first used: a directory needs none of its megabytes. */
-export async function loadSdk(): Promise<Sdk> {
-  return await import("@aws-sdk/client-s3");
 }
 
 /** A client whose waits all end, and whose every attempt that fails for a reason which can pass is a line of the log. */

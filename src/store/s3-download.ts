@@ -3,13 +3,13 @@ import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import type { Deps } from "../system/deps.ts";
 import { crcText } from "./checksum.ts";
 import { damaged } from "./faults.ts";
-import { askForChecksum } from "./s3-client.ts";
+import { askForChecksum, type Sdk } from "./s3-client.ts";
 import { faultOf } from "./s3-errors.ts";
 
 const ATTEMPTS = 5;
 
 export interface Download {
-  readonly sdk: typeof import("@aws-sdk/client-s3");
+  readonly sdk: Sdk;
   readonly client: S3Client;
   readonly bucket: string;
   /** With the prefix. */

@@ -2,9 +2,9 @@ import { crc32 } from "node:zlib";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { crcText } from "./checksum.ts";
 import { unsupported } from "./faults.ts";
+import type { Sdk } from "./s3-client.ts";
 import { faultOf } from "./s3-errors.ts";
 
-type Sdk = typeof import("@aws-sdk/client-s3");
 type Target = { readonly Bucket: string; readonly Key: string };
 
 /** An object of its own in each destination, to see whether the store refuses to overwrite. */

@@ -5,12 +5,11 @@ import { messageOf } from "../runner/errors.ts";
 import { crcText } from "./checksum.ts";
 import { damaged, exists, unsupported } from "./faults.ts";
 import { BufferPool, PartReader, type PartSizes } from "./parts.ts";
+import type { Sdk } from "./s3-client.ts";
 import { explain, faultOf } from "./s3-errors.ts";
 import { repeating, sendParts } from "./s3-parts.ts";
 import { SourceFailure } from "./source.ts";
 import type { StagedPart } from "./staged-part.ts";
-
-type Sdk = typeof import("@aws-sdk/client-s3");
 
 export interface UploadContext {
   readonly sdk: Sdk;

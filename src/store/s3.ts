@@ -1,10 +1,11 @@
 import { tmpdir } from "node:os";
 import type { HeadObjectCommandOutput, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import type { Deps } from "../system/deps.ts";
+import { loadClientS3 } from "../system/libraries.ts";
 import { locked, missing, unsupported } from "./faults.ts";
 import { byKey, checkKey, isBackupKey, isKey } from "./keys.ts";
 import { PART_SIZES, type PartSizes } from "./parts.ts";
-import { createClient, loadSdk, type S3Settings } from "./s3-client.ts";
+import { createClient, type S3Settings, type Sdk } from "./s3-client.ts";
 import { download } from "./s3-download.ts";
 import { explain, faultOf } from "./s3-errors.ts";
 import { PROBE, probe } from "./s3-probe.ts";
@@ -12,7 +13,6 @@ import { Upload } from "./s3-upload.ts";
 import { SourceFailure } from "./source.ts";
 import type { PutOptions, Store, StoredObject } from "./store.ts";
 
-type Sdk = typeof import("@aws-sdk/client-s3");
 interface Connection {
   readonly sdk: Sdk;
   readonly client: S3Client;
@@ -211,7 +211,10 @@ export class S3Store implements Store {
   }
 
   #connect(): Promise<Connection> {
-    this.#connected ??= loadSdk().then((sdk) => ({ sdk, client: createClient(sdk, this.#settings, this.#deps.log) }));
+    this.#connected ??= loadClientS3().then((sdk) => ({
+      sdk,
+      client: createClient(sdk, this.#settings, this.#deps.log),
+    }));
     return this.#connected;
   }
 

@@ -1,0 +1,2 @@
+// A library in a bundle of its own: see src/system/libraries.ts.
+export { DefaultArtifactClient } from "@actions/artifact";

@@ -1,0 +1,2 @@
+// A library in a bundle of its own: see src/system/libraries.ts.
+export { getOctokit } from "@actions/github";
