@@ -18,8 +18,6 @@ export interface PreviewPolicy {
   readonly drafts: boolean;
   /** The label by which a maintainer lets one commit of a fork have a preview; undefined: forks have none. */
   readonly forkLabel?: string;
-  /** The push that stage 1 has recorded: a fork's code is deployed from nothing else. */
-  readonly pushFile?: string;
 }
 
 export interface PlanRun {
@@ -130,13 +128,6 @@ function planForeign(event: PullRequestEvent, name: string, policy: PreviewPolic
     const why = `pull request ${number} comes from ${whose}: its commit ${short} waits until a maintainer sets the label ${JSON.stringify(policy.forkLabel)} for it`;
     const stale = event.action === "synchronize" && pullRequest.labels.includes(policy.forkLabel);
     return { action: "skip", name, number, why, ...(stale ? { staleLabel: policy.forkLabel } : {}) };
-  }
-  if (policy.pushFile === undefined) {
-    throw new ActionError(
-      "fork-refused",
-      `Pull request ${number} comes from ${whose}, and push-file is not set: bundling its code in this run, which has secrets, would run it. Nothing was done.`,
-      `Let a run without secrets bundle it (command: bundle), and name its file in push-file: ${GUIDE}.`,
-    );
   }
   const approval = { label, by: event.sender, number, commit: headCommit };
   return {

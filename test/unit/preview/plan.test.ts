@@ -125,7 +125,7 @@ describe("code from outside", () => {
   });
   it.each(OUTSIDE)("of %s waits for the label, and its event alone counts", (_, fields, actor) => {
     const event = (action: string, more: Parameters<typeof pullRequestEvent>[1] = {}) =>
-      plan(pullRequestEvent(action, { ...fields, target: true, ...more }), { forkLabel, pushFile: "push.json" }, actor);
+      plan(pullRequestEvent(action, { ...fields, target: true, ...more }), { forkLabel }, actor);
     expect(event("opened")).toMatchObject({ action: "skip", why: expect.stringContaining("its commit 1111111 waits") });
     expect(event("labeled", { labels: ["bug", forkLabel], label: "bug" })).toMatchObject({ action: "skip" });
     expect(event("reopened", { labels: [forkLabel] })).toMatchObject({ action: "skip" });
@@ -143,13 +143,6 @@ describe("code from outside", () => {
     expect(event("unlabeled", { label: forkLabel })).toMatchObject({ action: "down" });
     expect(event("closed", { state: "closed" })).toMatchObject({ action: "down" });
   });
-  it("is never bundled where there are secrets", () => {
-    const labelled = { from: "mallory/chat", target: true, label: forkLabel, labels: [forkLabel] };
-    expect(thrown(() => plan(pullRequestEvent("labeled", labelled), { forkLabel }))).toMatchObject({
-      code: "fork-refused",
-      message: expect.stringContaining("push-file is not set"),
-    });
-  });
   it("never gets a name that could be another preview's", () => {
     const event = pullRequestEvent("labeled", {
       from: "mallory/chat",
@@ -160,7 +153,7 @@ describe("code from outside", () => {
     for (const name of ["main", "pr-1", "pr-120"]) {
       expect(thrown(() => plan(event, { forkLabel, name }))).toMatchObject({ code: "preview-name" });
     }
-    expect(plan(event, { forkLabel, pushFile: "push.json", name: "pr-12-web" })).toMatchObject({
+    expect(plan(event, { forkLabel, name: "pr-12-web" })).toMatchObject({
       action: "up",
       name: "pr-12-web",
     });
@@ -192,7 +185,6 @@ describe("code from outside", () => {
         (fields, command, policyLabel) => {
           const policy = {
             command,
-            pushFile: "push.json",
             ...(policyLabel === undefined ? {} : { forkLabel: policyLabel }),
           };
           try {
