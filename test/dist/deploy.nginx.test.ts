@@ -9,7 +9,7 @@ import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
 import { maskedForms } from "../../src/runner/mask.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
 import { Authority } from "../support/authority.ts";
-import { GitHubApi } from "../support/github.ts";
+import { GitHubApi } from "../support/github/api.ts";
 import { Job, type StepOptions, type StepResult } from "../support/job.ts";
 import { startNginx } from "../support/nginx.ts";
 import { type ProcessInfo, processes } from "../support/processes.ts";
