@@ -12,7 +12,6 @@ export interface SshConnection {
   readonly engine: string;
   /** Why the engine cannot be used over it, where the other machine can tell. */
   explain(): Promise<ActionError | undefined>;
-  /** Lets the other machine's `host:port` be reached at a port of our loopback; returns that port. */
   close(): Promise<void>;
 }
 

@@ -15,16 +15,17 @@ export interface SshFiles {
   readonly socket: string;
 }
 
+export const FOLDER_PREFIX = "convex-ssh-";
+
 /** unix(7): a socket's path has 107 bytes at most, and ssh adds a suffix of 17 to that of its control socket while it makes it. */
 const LONGEST_FOLDER = 107 - "/control".length - 18;
 
 /** Paths below a folder that is not there yet, so that it can be named in the state before anything is written. */
 export async function makeFolder(deps: Deps): Promise<SshFiles> {
   const temp = deps.env["RUNNER_TEMP"] ?? tmpdir();
-  const prefix = "convex-ssh-";
-  const fits = Buffer.byteLength(join(temp, prefix)) + 6 <= LONGEST_FOLDER;
+  const fits = Buffer.byteLength(join(temp, FOLDER_PREFIX)) + 6 <= LONGEST_FOLDER;
   // mkdtemp makes it with mode 0700.
-  const folder = await mkdtemp(join(fits ? temp : tmpdir(), prefix));
+  const folder = await mkdtemp(join(fits ? temp : tmpdir(), FOLDER_PREFIX));
   await chmod(folder, 0o700);
   return {
     folder,

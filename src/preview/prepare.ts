@@ -1,0 +1,92 @@
+import { type ImageChoice, resolveImage } from "../backend/catalogue.ts";
+import { issueAdminKey, type KeyFormat } from "../credentials/admin-key.ts";
+import { ActionError } from "../runner/errors.ts";
+import { type Deployable, prepareDeployable } from "../start/deployable.ts";
+import { readBackendEnv } from "../start/prepare.ts";
+import type { Deps } from "../system/deps.ts";
+import { deriveInstanceSecret } from "./credentials.ts";
+import type { PreviewInputs } from "./inputs.ts";
+import type { PreviewPlan } from "./plan-types.ts";
+
+export type UpPlan = Extract<PreviewPlan, { action: "up" }>;
+
+/** All that can be known and checked of an `up` before anything is called. */
+export interface PreparedUp {
+  readonly plan: UpPlan;
+  readonly inputs: PreviewInputs;
+  readonly repository: string;
+  readonly deployable: Deployable;
+  readonly image: ImageChoice;
+  readonly dashboardImage?: ImageChoice;
+  readonly instanceName: string;
+  readonly instanceSecret: string;
+  readonly backendEnv: Readonly<Record<string, string>>;
+  /** A key of the preview's own; masked. */
+  key(format: KeyFormat): string;
+}
+
+/** A stranger's code gets what `fork-env` names; nothing that is secret, nothing of the repository's data. */
+function contentOf(inputs: PreviewInputs, { fork }: UpPlan): PreviewInputs {
+  if (!fork) return inputs;
+  return {
+    ...inputs,
+    env: inputs.forkEnv,
+    envFiles: [],
+    envNames: [],
+    jwtPrivateKey: undefined,
+    imports: [],
+    run: [],
+    deploy: false,
+    exportEnv: false,
+  };
+}
+
+/**
+ * Reads files, finds the project, resolves the image, derives the credentials.
+ * @throws ActionError for every bad input; nothing was called then
+ */
+export async function prepareUp(
+  given: PreviewInputs,
+  plan: UpPlan,
+  repository: string,
+  deps: Deps,
+): Promise<PreparedUp> {
+  const inputs = contentOf(given, plan);
+  const { version, image, requireDigest, previewSecret = "" } = inputs;
+  const choice = resolveImage({ version, image, requireDigest });
+  for (const warning of choice.warnings) deps.log.warning(warning);
+  const instanceSecret = deriveInstanceSecret(previewSecret, { repository, name: plan.name });
+  deps.log.mask(instanceSecret);
+  const backendEnv = readBackendEnv(inputs.backendEnv);
+  if (plan.fork && Object.keys(backendEnv).length > 0) {
+    throw new ActionError(
+      "input-conflict",
+      "backend-env is set, but this preview is a fork's, whose code could read what it holds.",
+      "Leave backend-env out in the workflow for forks; fork-env is what their functions get.",
+    );
+  }
+  const workspace = deps.env["GITHUB_WORKSPACE"] ?? process.cwd();
+  // Seeding may be repeated after an interruption, so a table's file replaces what a first try left.
+  const deployable = await prepareDeployable(inputs, { workspace, fresh: false, tableMode: "replace" }, deps);
+  const { name: instanceName } = plan;
+  return {
+    plan,
+    inputs,
+    repository,
+    deployable,
+    image: choice,
+    ...(inputs.dashboard ? { dashboardImage: resolveImage({ image: inputs.dashboardImage }) } : {}),
+    instanceName,
+    instanceSecret,
+    backendEnv,
+    key: (format) => maskedKey({ instanceName, instanceSecret, format }, deps),
+  };
+}
+
+function maskedKey(request: Parameters<typeof issueAdminKey>[0], deps: Deps): string {
+  const key = issueAdminKey(request);
+  deps.log.mask(key);
+  const [, encrypted = ""] = key.split("|");
+  deps.log.mask(encrypted);
+  return key;
+}

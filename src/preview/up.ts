@@ -1,0 +1,93 @@
+import { seconds } from "../runner/summary.ts";
+import type { Timeline } from "../runner/timeline.ts";
+import type { Deps } from "../system/deps.ts";
+import { deployTo, fingerprintOf } from "./deploy.ts";
+import type { PreparedUp } from "./prepare.ts";
+import type { UpReport } from "./report.ts";
+import type { Applied, PreviewSpec, Target } from "./target.ts";
+import { waitInPublic } from "./wait.ts";
+
+export interface UpRun {
+  readonly prepared: PreparedUp;
+  readonly target: Target;
+  readonly timeline: Timeline;
+  readonly tell: (facts: Partial<UpReport>) => void;
+  /** Called once it is reached and before anything is pushed, so that outputs are there for `if: failure()` steps too. */
+  readonly reached: (facts: { readonly applied: Applied; readonly adminKey: string }) => void;
+  readonly deps: Deps;
+}
+
+export function specOf({
+  plan,
+  inputs,
+  repository,
+  instanceName,
+  instanceSecret,
+  backendEnv,
+}: PreparedUp): PreviewSpec {
+  return {
+    name: plan.name,
+    repository,
+    instanceName,
+    instanceSecret,
+    backendEnv,
+    isolated: plan.fork,
+    ...(plan.number === undefined ? {} : { number: plan.number }),
+    ...(plan.origins === undefined ? {} : { origins: plan.origins }),
+    ...(inputs.memory === undefined ? {} : { memory: inputs.memory }),
+    ...(inputs.cpus === undefined ? {} : { cpus: inputs.cpus }),
+  };
+}
+
+/**
+ * Makes the preview be there with this commit's code. Every step may be repeated: whatever was interrupted, the next
+ * `up` carries on, and only a whole one is confirmed.
+ */
+export async function up(run: UpRun): Promise<void> {
+  const { prepared, target, timeline, tell, deps } = run;
+  const { plan, inputs, instanceName } = prepared;
+  const applied = await timeline.phase("apply", () => target.apply(specOf(prepared)));
+  const { origins, outcome, before, dashboardUrl } = applied;
+  tell({
+    outcome,
+    url: origins.cloud,
+    siteUrl: origins.site,
+    ...(dashboardUrl === undefined ? {} : { dashboardUrl }),
+  });
+  deps.log.info(`Preview ${plan.name} on ${target.where}: ${SAID[outcome]}.`);
+  const { client, adminKey } = await timeline.phase("ready", () =>
+    waitInPublic(
+      target,
+      { name: plan.name, instanceName, origins, timeoutMs: inputs.readyTimeoutMs, key: prepared.key },
+      deps,
+    ),
+  );
+  const readyMs = deps.clock.now() - timeline.start;
+  tell({ readyMs });
+  deps.log.info(`It answers at ${origins.cloud} after ${seconds(readyMs)}.`);
+  run.reached({ applied, adminKey });
+  const deployed = fingerprintOf(prepared);
+  const unchanged = before?.deployed === deployed && (outcome === "unchanged" || outcome === "started");
+  const wish = { unchanged, seed: before?.lastUp === undefined };
+  await deployTo(prepared, { client, adminKey, origins }, wish, timeline, tell, deps);
+  const { ttlMs } = inputs;
+  await timeline.phase("confirm", () =>
+    target.confirm(plan.name, { commit: plan.commit, deployed, ...(ttlMs === undefined ? {} : { ttlMs }) }),
+  );
+  if (ttlMs !== undefined) tell({ expires: new Date(deps.clock.now() + ttlMs) });
+}
+
+const SAID: Readonly<Record<Applied["outcome"], string>> = {
+  created: "created",
+  recreated: "made anew with other settings, its data kept",
+  started: "started again",
+  unchanged: "runs already as wanted",
+};
+
+/** Removes one preview; returns what was removed, in the place's own words. */
+export async function down(name: string, target: Target, timeline: Timeline, deps: Deps): Promise<readonly string[]> {
+  const removed = await timeline.phase("remove", () => target.remove(name));
+  if (removed.length === 0) deps.log.info(`Preview ${name} is not on ${target.where}; nothing to remove.`);
+  else deps.log.info(`Removed preview ${name} from ${target.where}: ${removed.join(", ")}.`);
+  return removed;
+}
