@@ -9,10 +9,12 @@ import { writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import { tempOf } from "../start/run.ts";
 import type { Deps } from "../system/deps.ts";
+import { eventOf, policyOf, runOf } from "./decide.ts";
 import { DockerTarget } from "./docker/target.ts";
 import { type PreviewInputs, readPreviewInputs } from "./inputs.ts";
 import { tellJob } from "./outputs.ts";
 import { openPlace } from "./place.ts";
+import { planPreview } from "./plan.ts";
 import type { PreviewPlan } from "./plan-types.ts";
 import { prepareUp, type UpPlan } from "./prepare.ts";
 import type { UpReport } from "./report.ts";
@@ -126,12 +128,7 @@ export async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
  * The preview action: decides by the event what is to be done, and does it.
  * @param startedAt when the step began, milliseconds since the epoch
  */
-export async function preview(
-  read: ReadInput,
-  plan: (inputs: PreviewInputs) => PreviewPlan,
-  deps: Deps,
-  startedAt: number,
-): Promise<void> {
+export async function preview(read: ReadInput, deps: Deps, startedAt: number): Promise<void> {
   const timeline = new Timeline(deps.clock, startedAt);
   let report: UpReport = {};
   const tell = (facts: Partial<UpReport>): void => {
@@ -140,8 +137,9 @@ export async function preview(
   try {
     const inputs = readPreviewInputs(read);
     checkPreviewInputs(inputs);
-    const repository = deps.env["GITHUB_REPOSITORY"] ?? "";
-    await act({ inputs, repository, timeline, tell, report: () => report, deps }, plan(inputs));
+    const { repository, actor } = runOf(deps.env);
+    const plan = planPreview(eventOf(deps.env), policyOf(inputs), { repository, actor });
+    await act({ inputs, repository, timeline, tell, report: () => report, deps }, plan);
     setOutput("timings", timeline.json(), tempOf(deps));
   } catch (error) {
     if (error instanceof PushError) annotateErrors(error.annotations);
