@@ -3,7 +3,7 @@
  * own, a /run of its own, and in it a Docker engine on the default socket and an SSH server. Nothing that it publishes
  * is on the loopback of the tests.
  */
-import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { systemExec } from "../../../src/system/exec.ts";
@@ -72,9 +72,10 @@ async function addUser(folder: string, name: string): Promise<void> {
     ["/etc/shadow", `${name}:*:19000:0:99999:7:::`],
     ["/etc/group", `${name}:x:4711:`],
   ] as const) {
+    const text = readFileSync(file, "utf8");
+    if (text.includes(`\n${name}:`)) continue;
     const copy = join(folder, file.slice(5));
-    if (existsSync(copy)) return;
-    writeFileSync(copy, `${readFileSync(file, "utf8").trimEnd()}\n${line}\n`, { mode: 0o644 });
+    writeFileSync(copy, `${text.trimEnd()}\n${line}\n`, { mode: 0o644 });
     await run("mount", "--bind", copy, file);
   }
 }
@@ -111,8 +112,7 @@ function listens(host: string, port: number): Promise<boolean> {
 
 /** Starts it; `stop` ends it with everything that runs there. One at a time. */
 export async function startRemote(): Promise<Remote> {
-  const folder = join(world().scratch, "remote");
-  mkdirSync(folder, { recursive: true });
+  const folder = mkdtempSync(join(world().scratch, "remote-"));
   chmodSync(folder, 0o755);
   await makeNetwork();
   const [key, otherKey, hostKey] = [

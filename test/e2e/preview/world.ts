@@ -1,0 +1,125 @@
+/** A repository with pull requests, a preview host behind SSH, and what a test asks of both. */
+import { join } from "node:path";
+import { systemExec } from "../../../src/system/exec.ts";
+import { type ActOptions, type ActRun, act, makeProject } from "../harness/act.ts";
+import { type LabelProxy, startLabelProxy } from "../harness/label-proxy.ts";
+import { addHosts, type Remote, remoteAddress, startRemote } from "../harness/remote.ts";
+import { root, tool } from "../harness/tools.ts";
+import { world } from "../harness/world.ts";
+
+export const domain = "preview.test";
+export const PREVIEW_SECRET = "sentinel-preview-secret-0123456789abcdef01234567";
+
+export interface PreviewHost {
+  readonly remote: Remote;
+  readonly proxy: LabelProxy;
+  /** Everything on it but images: containers with their state, volumes, networks. */
+  inventory(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** The second machine with a proxy, its network, and things of others that must stay as they are. */
+export async function startHost(numbers: readonly number[]): Promise<PreviewHost> {
+  const remote = await startRemote();
+  const names = numbers.flatMap((number) => [`pr-${number}.${domain}`, `pr-${number}-site.${domain}`]);
+  addHosts(remoteAddress, names);
+  const proxy = await startLabelProxy(remote, domain);
+  await remote.docker("network", "create", "proxy");
+  const { repository, digest } = world().image;
+  await remote.docker("volume", "create", "bystander-data");
+  await remote.docker("network", "create", "bystander-net");
+  const image = `${repository}@${digest}`;
+  await remote.docker(
+    ...["run", "-d", "--name", "bystander", "--network", "bystander-net", "-v", "bystander-data:/data"],
+    ...["--entrypoint", "sleep", image, "100000"],
+  );
+  return {
+    remote,
+    proxy,
+    inventory: async () => {
+      const lines = async (kind: string, ...args: string[]): Promise<string[]> =>
+        (await remote.docker(...args)).split("\n").flatMap((line) => (line === "" ? [] : [`${kind} ${line}`]));
+      const all = await Promise.all([
+        lines("container", "ps", "-a", "--format", "{{.Names}} {{.State}}"),
+        lines("volume", "volume", "ls", "-q"),
+        lines("network", "network", "ls", "--format", "{{.Name}}"),
+      ]);
+      return all.flat().sort();
+    },
+    stop: async () => {
+      await proxy.stop();
+      await remote.stop();
+    },
+  };
+}
+
+export interface PullRequestState {
+  readonly number: number;
+  readonly action: string;
+  readonly state?: "open" | "closed";
+  readonly commit: string;
+  readonly draft?: boolean;
+  readonly labels?: readonly string[];
+  readonly head?: string;
+}
+
+/** The event of a pull request, as far as it is read. */
+export function pullRequestEvent(given: PullRequestState): { name: string; payload: unknown } {
+  const { number, action, state = "open", commit, draft = false, labels = [], head = "acme/app" } = given;
+  const repo = { full_name: "acme/app", name: "app", owner: { login: "acme" }, default_branch: "main" };
+  return {
+    name: "pull_request",
+    payload: {
+      action,
+      number,
+      repository: repo,
+      sender: { login: "ada" },
+      pull_request: {
+        number,
+        state,
+        draft,
+        merged: false,
+        user: { login: "ada" },
+        labels: labels.map((name) => ({ name })),
+        head: { sha: commit, ref: `branch-${number}`, repo: { full_name: head } },
+        base: { sha: "0".repeat(40), ref: "main", repo },
+      },
+    },
+  };
+}
+
+export const commitOf = (seed: number): string => seed.toString(16).padStart(40, "c");
+
+export interface PreviewJob extends Partial<ActOptions> {
+  readonly host: PreviewHost;
+  readonly vars?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** Runs preview.yml. */
+export async function job({ host, vars = {}, files, ...options }: PreviewJob): Promise<ActRun> {
+  return await act({
+    workflow: "preview.yml",
+    project: options.project ?? (await makeProject("examples/chat", files)),
+    ...options,
+    secrets: { PREVIEW_SSH_KEY: host.remote.key, PREVIEW_SECRET, OPENAI_API_KEY: "sk-sentinel-openai-4711" },
+    vars: {
+      NODE_MODULES: join(root, "node_modules"),
+      COMMAND: "up",
+      PREVIEW_HOST: host.remote.host,
+      PREVIEW_KNOWN_HOSTS: host.remote.knownHosts,
+      PROXY: "traefik",
+      PROXY_NETWORK: "proxy",
+      ...vars,
+    },
+    env: { NODE_EXTRA_CA_CERTS: host.proxy.caFile, ...options.env },
+  });
+}
+
+/** What a browser gets, or the status. */
+export async function get(host: PreviewHost, url: string): Promise<string> {
+  const args = ["-sS", "--max-time", "10", "--cacert", host.proxy.caFile, "-w", "\n%{http_code}", url];
+  const result = await systemExec.run(tool("curl"), args);
+  const [status = "", ...body] = result.stdout.split("\n").reverse();
+  return status === "200" ? body.reverse().join("\n") : `${status} ${result.stderr}`.trim();
+}
