@@ -1,5 +1,6 @@
+import type { PullRequest } from "../github/pull-request.ts";
 import { ActionError } from "../runner/errors.ts";
-import type { PreviewEvent, PullRequest } from "./event.ts";
+import type { PreviewEvent } from "./event.ts";
 import { numberIn, originsOf, previewName, pullRequestName, type Template } from "./names.ts";
 import type { PreviewPlan } from "./plan-types.ts";
 

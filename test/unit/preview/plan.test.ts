@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readPullRequest } from "../../../src/preview/event.ts";
+import { readPullRequest } from "../../../src/github/pull-request.ts";
 import { parseTemplate, previewName } from "../../../src/preview/names.ts";
 import { type PreviewPolicy, planPreview, superseded, withCurrent } from "../../../src/preview/plan.ts";
 import { COMMIT, NEXT, otherEvent, type PullRequestFields, pullRequestEvent, pullRequestJson, RUN } from "./events.ts";
