@@ -50,3 +50,9 @@ export function eventOf(env: Environment): PreviewEvent {
 export function runOf(env: Environment): PlanRun {
   return { repository: env["GITHUB_REPOSITORY"] ?? "", actor: env["GITHUB_ACTOR"] ?? "" };
 }
+
+/** The page of this run; undefined outside of GitHub. */
+export function runUrl(env: Environment): string | undefined {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
+  return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
+}

@@ -27,6 +27,8 @@ export interface PreviewInputs extends DeployableInputs {
   readonly label: string | undefined;
   readonly drafts: boolean;
   readonly forkLabel: string | undefined;
+  /** Whether a maintainer has to have reviewed the commit too. */
+  readonly forkReview: boolean;
   readonly forkEnv: string;
   readonly dryRun: boolean;
   readonly version: string | undefined;
@@ -40,7 +42,7 @@ export interface PreviewInputs extends DeployableInputs {
   readonly exportEnv: boolean;
   readonly urlVariables: readonly string[];
   readonly comment: boolean;
-  readonly githubEnvironment: string;
+  readonly githubEnvironment: string | undefined;
   readonly githubToken: string | undefined;
   readonly readyTimeoutMs: number;
 }
@@ -69,7 +71,7 @@ export function readPreviewInputs(read: ReadInput): PreviewInputs {
     exportEnv: inputs.boolean("export-env", true),
     urlVariables: inputs.words("url-variables"),
     comment: inputs.boolean("comment", true),
-    githubEnvironment: inputs.optional("github-environment") ?? "preview",
+    githubEnvironment: inputs.optional("github-environment"),
     readyTimeoutMs: inputs.duration("ready-timeout", 120_000),
   };
 }
@@ -95,6 +97,7 @@ function readWhich(inputs: Inputs) {
     label: inputs.optional("label"),
     drafts: inputs.boolean("drafts", true),
     forkLabel: inputs.optional("fork-label"),
+    forkReview: inputs.boolean("fork-review", true),
     forkEnv: inputs.raw("fork-env"),
     ttlMs: inputs.period("ttl", 14 * DAY_MS),
     maxPreviews: inputs.integer("max-previews", { least: 0, most: 1000 }, 0),

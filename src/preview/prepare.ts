@@ -1,5 +1,5 @@
 import { type ImageChoice, resolveImage } from "../backend/catalogue.ts";
-import { issueAdminKey, type KeyFormat } from "../credentials/admin-key.ts";
+import { adminKeySecrets, issueAdminKey, type KeyFormat } from "../credentials/admin-key.ts";
 import { ActionError } from "../runner/errors.ts";
 import { type Deployable, prepareDeployable } from "../start/deployable.ts";
 import { readBackendEnv } from "../start/prepare.ts";
@@ -21,7 +21,7 @@ export interface PreparedUp {
   readonly instanceName: string;
   readonly instanceSecret: string;
   readonly backendEnv: Readonly<Record<string, string>>;
-  /** A key of the preview's own; masked. */
+  /** A key of the preview's own; masked, but for a fork's, which another job has to get. */
   key(format: KeyFormat): string;
 }
 
@@ -79,14 +79,10 @@ export async function prepareUp(
     instanceName,
     instanceSecret,
     backendEnv,
-    key: (format) => maskedKey({ instanceName, instanceSecret, format }, deps),
+    key: (format) => {
+      const key = issueAdminKey({ instanceName, instanceSecret, format });
+      if (!plan.fork) for (const secret of adminKeySecrets(key)) deps.log.mask(secret);
+      return key;
+    },
   };
-}
-
-function maskedKey(request: Parameters<typeof issueAdminKey>[0], deps: Deps): string {
-  const key = issueAdminKey(request);
-  deps.log.mask(key);
-  const [, encrypted = ""] = key.split("|");
-  deps.log.mask(encrypted);
-  return key;
 }

@@ -1,5 +1,6 @@
-import { resolveImage } from "../backend/catalogue.ts";
 import { PushError } from "../deployment/push.ts";
+import { GitHub } from "../github/client.ts";
+import { pullRequest } from "../github/pull-request.ts";
 import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
@@ -9,102 +10,39 @@ import { writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import { tempOf } from "../start/run.ts";
 import type { Deps } from "../system/deps.ts";
-import { eventOf, policyOf, runOf } from "./decide.ts";
-import { DockerTarget } from "./docker/target.ts";
+import { eventOf, policyOf, runOf, runUrl } from "./decide.ts";
+import { parseEnvironment } from "./environment.ts";
 import { type PreviewInputs, readPreviewInputs } from "./inputs.ts";
-import { tellJob } from "./outputs.ts";
-import { openPlace } from "./place.ts";
-import { planPreview } from "./plan.ts";
+import { withTarget } from "./open-target.ts";
+import { planPreview, superseded, withCurrent } from "./plan.ts";
 import type { PreviewPlan } from "./plan-types.ts";
-import { prepareUp, type UpPlan } from "./prepare.ts";
 import type { UpReport } from "./report.ts";
 import { checkPreviewInputs } from "./rules.ts";
-import { previewState } from "./state.ts";
-import { downSummary, failureSummary, skipSummary, upSummary } from "./summary.ts";
-import { down, up } from "./up.ts";
-
-/** One run of the action, as its parts share it. */
-export interface PreviewRun {
-  readonly inputs: PreviewInputs;
-  readonly repository: string;
-  readonly timeline: Timeline;
-  readonly tell: (facts: Partial<UpReport>) => void;
-  readonly report: () => UpReport;
-  readonly deps: Deps;
-}
-
-/** Connects, does `work`, and closes the connection whatever came of it. */
-export async function withTarget<T>(
-  { inputs, repository, timeline, tell, deps }: PreviewRun,
-  work: (target: DockerTarget) => Promise<T>,
-): Promise<T> {
-  const place = await timeline.phase("connect", () =>
-    openPlace(inputs, (folder) => previewState.save({ folder }), deps),
-  );
-  tell({ where: place.engine.where });
-  const { version, image, requireDigest, dashboardImage } = inputs;
-  const remote = place.host !== "127.0.0.1";
-  const target = new DockerTarget(
-    place.engine,
-    {
-      repository,
-      image: resolveImage({ version, image, requireDigest }),
-      dashboardImage: inputs.dashboard ? resolveImage({ image: dashboardImage }) : undefined,
-      pull: inputs.pull,
-      proxy: inputs.proxy,
-      proxyNetwork: inputs.proxyNetwork,
-      certResolver: inputs.certResolver,
-      bind: inputs.bind ?? (remote ? "0.0.0.0" : "127.0.0.1"),
-      host: place.host,
-    },
-    deps,
-    () => place.close(),
-  );
-  try {
-    return await work(target);
-  } finally {
-    await target.close();
-  }
-}
-
-async function runUp(run: PreviewRun, plan: UpPlan): Promise<void> {
-  const { inputs, repository, timeline, tell, deps } = run;
-  const prepared = await prepareUp(inputs, plan, repository, deps);
-  const { image } = prepared;
-  const release = image.release ?? image.commit;
-  tell({ ...(release === undefined ? {} : { release }) });
-  await withTarget(run, async (target) => {
-    await up({
-      prepared,
-      target,
-      timeline,
-      tell,
-      deps,
-      reached: ({ applied, adminKey }) => {
-        const digest = target.image?.digest;
-        tell({ ...(digest === undefined ? {} : { imageDigest: digest }) });
-        const readyMs = deps.clock.now() - timeline.start;
-        tellJob(prepared, { applied, adminKey, readyMs, ...(digest === undefined ? {} : { digest }) }, deps);
-      },
-    });
-  });
-  setOutput("deployed", String(run.report().deployed !== undefined), tempOf(deps));
-  await writeSummary(upSummary(run.report(), timeline));
-}
+import type { PreviewRun } from "./run.ts";
+import { runUp } from "./run-up.ts";
+import { downSummary, failureSummary, skipSummary } from "./summary.ts";
+import { sweep } from "./sweep.ts";
+import { Teller, type Told } from "./teller.ts";
+import { down } from "./up.ts";
 
 async function runDown(run: PreviewRun, plan: Extract<PreviewPlan, { action: "down" }>): Promise<void> {
-  const { timeline, deps } = run;
+  const { timeline, deps, teller } = run;
   const { removed, where } = await withTarget(run, async (target) => ({
     removed: await down(plan.name, target, timeline, deps),
     where: target.where,
   }));
   setOutput("removed", JSON.stringify(removed), tempOf(deps));
+  await teller.removed(toldOf(plan), plan.why);
   await writeSummary(downSummary(plan.name, plan.why, removed, where));
 }
 
+function toldOf({ name, number }: { readonly name: string; readonly number?: number }): Told {
+  return { name, ...(number === undefined ? {} : { number }) };
+}
+
 /** Does what the plan says; the summary of a success is written on the way. */
-export async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
-  const { tell, deps } = run;
+async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
+  const { tell, teller, deps } = run;
   setOutput("action", plan.action, tempOf(deps));
   if (plan.action !== "sweep" && plan.name !== undefined) {
     setOutput("name", plan.name, tempOf(deps));
@@ -112,16 +50,70 @@ export async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
   }
   switch (plan.action) {
     case "up":
-      tell({ commit: plan.commit, fork: plan.fork });
       return await runUp(run, plan);
     case "down":
       return await runDown(run, plan);
     case "sweep":
-      throw new Error("sweep");
-    case "skip":
+      return await sweep(run);
+    case "skip": {
       deps.log.notice(`No preview: ${plan.why}.`);
+      const { name, staleLabel } = plan;
+      if (name !== undefined && staleLabel !== undefined) {
+        await teller.waiting(toldOf({ ...plan, name }), plan.why, staleLabel);
+      }
       return await writeSummary(skipSummary(plan.why));
+    }
   }
+}
+
+/**
+ * What is to be done, by the pull request as it is now: a run may have waited in a queue. Where GitHub does not tell, the
+ * event counts.
+ */
+async function decide(run: PreviewRun): Promise<PreviewPlan> {
+  const { event, policy, github, deps } = run;
+  const of = runOf(deps.env);
+  const plan = planPreview(event, policy, of);
+  if (event.kind !== "pull-request" || github === undefined || plan.action === "skip") return plan;
+  try {
+    const current = await run.timeline.phase("github", () => pullRequest(github, event.pullRequest.number));
+    const now = planPreview(withCurrent(event, current), policy, of);
+    const late = now.action === "up" ? superseded(event, current) : undefined;
+    if (late === undefined || now.action !== "up") return now;
+    return { action: "skip", name: now.name, number: current.number, why: late };
+  } catch (error) {
+    if (!(error instanceof ActionError) || !error.code.startsWith("github-")) throw error;
+    deps.log.warning(`${error.text} The event of this run is gone by.`);
+    return plan;
+  }
+}
+
+async function connectGitHub({ githubToken }: PreviewInputs, deps: Deps): Promise<GitHub | undefined> {
+  if (githubToken === undefined) return undefined;
+  const { clock, log } = deps;
+  const apiUrl = deps.env["GITHUB_API_URL"] ?? "https://api.github.com";
+  return await GitHub.connect({ token: githubToken, apiUrl, repository: runOf(deps.env).repository, clock, log });
+}
+
+async function runOfInputs(
+  inputs: PreviewInputs,
+  rest: Pick<PreviewRun, "timeline" | "tell" | "report" | "deps">,
+): Promise<PreviewRun> {
+  const { deps } = rest;
+  const environment = parseEnvironment(inputs.githubEnvironment);
+  const policy = policyOf(inputs);
+  const event = eventOf(deps.env);
+  const github = await connectGitHub(inputs, deps);
+  const page = runUrl(deps.env);
+  const teller = new Teller({
+    github,
+    comment: inputs.comment,
+    environment,
+    clock: deps.clock,
+    log: deps.log,
+    ...(page === undefined ? {} : { runUrl: page }),
+  });
+  return { ...rest, inputs, policy, event, repository: runOf(deps.env).repository, github, teller };
 }
 
 /**
@@ -137,9 +129,8 @@ export async function preview(read: ReadInput, deps: Deps, startedAt: number): P
   try {
     const inputs = readPreviewInputs(read);
     checkPreviewInputs(inputs);
-    const { repository, actor } = runOf(deps.env);
-    const plan = planPreview(eventOf(deps.env), policyOf(inputs), { repository, actor });
-    await act({ inputs, repository, timeline, tell, report: () => report, deps }, plan);
+    const run = await runOfInputs(inputs, { timeline, tell, report: () => report, deps });
+    await act(run, await decide(run));
     setOutput("timings", timeline.json(), tempOf(deps));
   } catch (error) {
     if (error instanceof PushError) annotateErrors(error.annotations);

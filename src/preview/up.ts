@@ -34,9 +34,15 @@ export function specOf({
     isolated: plan.fork,
     ...(plan.number === undefined ? {} : { number: plan.number }),
     ...(plan.origins === undefined ? {} : { origins: plan.origins }),
+    ...(inputs.dashboard && plan.origins !== undefined ? { dashboardOrigin: dashboardOrigin(plan.origins.cloud) } : {}),
     ...(inputs.memory === undefined ? {} : { memory: inputs.memory }),
     ...(inputs.cpus === undefined ? {} : { cpus: inputs.cpus }),
   };
+}
+
+/** Below the same wildcard name as the API. */
+function dashboardOrigin(cloud: string): string {
+  return cloud.replace(/^(https?:\/\/[^.]+)/, "$1-dashboard");
 }
 
 /**
