@@ -25,6 +25,7 @@ export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["README.md", "."],
   ["docs/deploy.md", "deploy"],
   ["docs/doctor.md", "doctor"],
+  ["docs/previews.md", "preview"],
 ];
 
 export async function readAction(folder = "."): Promise<Action> {

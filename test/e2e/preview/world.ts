@@ -1,6 +1,7 @@
 /** A repository with pull requests, a preview host behind SSH, and what a test asks of both. */
 import { join } from "node:path";
 import { systemExec } from "../../../src/system/exec.ts";
+import { GitHubApi } from "../../support/github/api.ts";
 import { type ActOptions, type ActRun, act, makeProject } from "../harness/act.ts";
 import { type LabelProxy, startLabelProxy } from "../harness/label-proxy.ts";
 import { addHosts, type Remote, remoteAddress, startRemote } from "../harness/remote.ts";
@@ -10,9 +11,13 @@ import { world } from "../harness/world.ts";
 export const domain = "preview.test";
 export const PREVIEW_SECRET = "sentinel-preview-secret-0123456789abcdef01234567";
 
+const TOKEN = "ghs_sentinelTokenOfTheJob0123456789";
+
 export interface PreviewHost {
   readonly remote: Remote;
   readonly proxy: LabelProxy;
+  /** Where the jobs find GitHub's API. */
+  readonly github: GitHubApi;
   /** Everything on it but images: containers with their state, volumes, networks. */
   inventory(): Promise<string[]>;
   stop(): Promise<void>;
@@ -33,9 +38,11 @@ export async function startHost(numbers: readonly number[]): Promise<PreviewHost
     ...["run", "-d", "--name", "bystander", "--network", "bystander-net", "-v", "bystander-data:/data"],
     ...["--entrypoint", "sleep", image, "100000"],
   );
+  const github = await new GitHubApi(TOKEN, { repository: "acme/app" }).listen();
   return {
     remote,
     proxy,
+    github,
     inventory: async () => {
       const lines = async (kind: string, ...args: string[]): Promise<string[]> =>
         (await remote.docker(...args)).split("\n").flatMap((line) => (line === "" ? [] : [`${kind} ${line}`]));
@@ -47,25 +54,22 @@ export async function startHost(numbers: readonly number[]): Promise<PreviewHost
       return all.flat().sort();
     },
     stop: async () => {
+      await github[Symbol.asyncDispose]();
       await proxy.stop();
       await remote.stop();
     },
   };
 }
 
-export interface PullRequestState {
-  readonly number: number;
-  readonly action: string;
-  readonly state?: "open" | "closed";
-  readonly commit: string;
-  readonly draft?: boolean;
-  readonly labels?: readonly string[];
-  readonly head?: string;
-}
-
-/** The event of a pull request, as far as it is read. */
-export function pullRequestEvent(given: PullRequestState): { name: string; payload: unknown } {
-  const { number, action, state = "open", commit, draft = false, labels = [], head = "acme/app" } = given;
+/** The event of a pull request as the double of GitHub's API has it now. */
+export function pullRequestEvent(
+  host: PreviewHost,
+  number: number,
+  action: string,
+  rest: Readonly<Record<string, unknown>> = {},
+): { name: string; payload: unknown } {
+  const pull = host.github.state.pullRequests.find((one) => one.number === number);
+  if (pull === undefined) throw new Error(`there is no pull request ${number}`);
   const repo = { full_name: "acme/app", name: "app", owner: { login: "acme" }, default_branch: "main" };
   return {
     name: "pull_request",
@@ -74,14 +78,14 @@ export function pullRequestEvent(given: PullRequestState): { name: string; paylo
       number,
       repository: repo,
       sender: { login: "ada" },
+      ...rest,
       pull_request: {
         number,
-        state,
-        draft,
-        merged: false,
-        user: { login: "ada" },
-        labels: labels.map((name) => ({ name })),
-        head: { sha: commit, ref: `branch-${number}`, repo: { full_name: head } },
+        state: pull.state,
+        draft: pull.draft,
+        user: { login: pull.author },
+        labels: pull.labels.map((name) => ({ name })),
+        head: { sha: pull.commit, ref: pull.branch, repo: { full_name: pull.from } },
         base: { sha: "0".repeat(40), ref: "main", repo },
       },
     },
@@ -102,7 +106,12 @@ export async function job({ host, vars = {}, files, ...options }: PreviewJob): P
     workflow: "preview.yml",
     project: options.project ?? (await makeProject("examples/chat", files)),
     ...options,
-    secrets: { PREVIEW_SSH_KEY: host.remote.key, PREVIEW_SECRET, OPENAI_API_KEY: "sk-sentinel-openai-4711" },
+    secrets: {
+      GITHUB_TOKEN: TOKEN,
+      PREVIEW_SSH_KEY: host.remote.key,
+      PREVIEW_SECRET,
+      OPENAI_API_KEY: "sk-sentinel-openai-4711",
+    },
     vars: {
       NODE_MODULES: join(root, "node_modules"),
       COMMAND: "up",
@@ -112,7 +121,7 @@ export async function job({ host, vars = {}, files, ...options }: PreviewJob): P
       PROXY_NETWORK: "proxy",
       ...vars,
     },
-    env: { NODE_EXTRA_CA_CERTS: host.proxy.caFile, ...options.env },
+    env: { NODE_EXTRA_CA_CERTS: host.proxy.caFile, GITHUB_API_URL: host.github.url, ...options.env },
   });
 }
 
