@@ -10,8 +10,8 @@ import type { PlanRun, PreviewPolicy } from "./plan.ts";
  * What the inputs say about which previews there are.
  * @throws ActionError `input-invalid`
  */
-export function policyOf(inputs: PreviewInputs): PreviewPolicy {
-  const { command, name, label, drafts, forkLabel } = inputs;
+export function policyOf(inputs: PreviewInputs, command: Exclude<PreviewInputs["command"], "bundle">): PreviewPolicy {
+  const { name, label, drafts, forkLabel } = inputs;
   const domain = inputs.domain === undefined ? undefined : parseTemplate("domain", inputs.domain);
   const siteDomain = inputs.siteDomain === undefined ? undefined : parseTemplate("site-domain", inputs.siteDomain);
   if (domain !== undefined && siteDomain !== undefined) checkApart(domain, siteDomain, inputs.siteDomain ?? "");

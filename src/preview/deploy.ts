@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { AuthKeys } from "../credentials/auth-keys.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
+import { sendPush } from "../deployment/push-send.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import { deployAndSeed } from "../start/deploy.ts";
 import { type Deployable, reportMissing } from "../start/deployable.ts";
@@ -23,9 +24,9 @@ export interface Wish {
 }
 
 /** What a whole `up` deployed, as far as it could make a difference; equal means that nothing has to be pushed again. */
-export function fingerprintOf({ plan, inputs, deployable, image, instanceSecret }: PreparedUp): string {
-  const { project } = deployable;
-  const facts = [plan.commit, image.reference, inputs.deploy, inputs.workingDirectory, project?.cli.version ?? ""];
+export function fingerprintOf({ plan, inputs, deployable, image, instanceSecret, pushFile }: PreparedUp): string {
+  const cli = pushFile?.cliVersion ?? deployable.project?.cli.version ?? "";
+  const facts = [plan.commit, image.reference, inputs.deploy, inputs.workingDirectory, cli, pushFile !== undefined];
   return createHmac("sha256", instanceSecret).update(JSON.stringify(facts)).digest("hex").slice(0, 32);
 }
 
@@ -48,6 +49,11 @@ export async function deployTo(
     return;
   }
   const backend = { url: origins.cloud, siteUrl: origins.site, siteOrigin: origins.site };
+  const { pushFile } = prepared;
+  if (pushFile !== undefined) {
+    await timeline.phase("deploy", () => sendPush(client, pushFile, { clock: deps.clock }));
+    tell({ deployed: `a push recorded with convex ${pushFile.cliVersion}` });
+  }
   const content = wish.seed ? deployable : { ...deployable, imports: [], calls: [] };
   // Previews come and go by themselves; a deploy has its own limits.
   const { signal } = new AbortController();

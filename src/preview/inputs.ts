@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000;
 
 /** The inputs of the preview action, each read and checked by itself; `rules.ts` judges how they go together. */
 export interface PreviewInputs extends DeployableInputs {
-  readonly command: "up" | "down" | "sweep";
+  readonly command: "up" | "down" | "sweep" | "bundle";
   /** A Docker context, an address of an engine, or undefined: the local one. */
   readonly host: string | undefined;
   readonly sshKey: string | undefined;
@@ -30,6 +30,8 @@ export interface PreviewInputs extends DeployableInputs {
   /** Whether a maintainer has to have reviewed the commit too. */
   readonly forkReview: boolean;
   readonly forkEnv: string;
+  /** A recorded push: written by `bundle`, sent by `up` instead of running the project's CLI. */
+  readonly pushFile: string | undefined;
   readonly dryRun: boolean;
   readonly version: string | undefined;
   readonly image: string;
@@ -66,7 +68,7 @@ export function readPreviewInputs(read: ReadInput): PreviewInputs {
     ...readPlace(inputs),
     ...readWhich(inputs),
     ...readContent(inputs),
-    command: inputs.choice("command", ["up", "down", "sweep"], "up"),
+    command: inputs.choice("command", ["up", "down", "sweep", "bundle"], "up"),
     dryRun: inputs.boolean("dry-run", false),
     exportEnv: inputs.boolean("export-env", true),
     urlVariables: inputs.words("url-variables"),
@@ -99,6 +101,7 @@ function readWhich(inputs: Inputs) {
     forkLabel: inputs.optional("fork-label"),
     forkReview: inputs.boolean("fork-review", true),
     forkEnv: inputs.raw("fork-env"),
+    pushFile: inputs.optional("push-file"),
     ttlMs: inputs.period("ttl", 14 * DAY_MS),
     maxPreviews: inputs.integer("max-previews", { least: 0, most: 1000 }, 0),
   };

@@ -25,10 +25,7 @@ export function tellJob(
     "ready-ms": String(readyMs),
   };
   for (const [name, value] of Object.entries(plain)) if (value !== undefined) setOutput(name, value, tempOf(deps));
-  // Whoever has it can do there what the fork's code can do there anyway; a masked output would not reach the job that
-  // builds that code and has no secret to make the key from.
-  if (plan.fork) setOutput("fork-key", adminKey, tempOf(deps));
-  else setSecretOutput("admin-key", adminKey);
+  setSecretOutput("admin-key", adminKey);
   if (!inputs.exportEnv) return;
   const exports = { url: cloud, siteUrl: site, adminKey, urlVariables: inputs.urlVariables };
   warnOfOverwritten(deps.env, exports, deps.log);

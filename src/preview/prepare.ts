@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
 import { type ImageChoice, resolveImage } from "../backend/catalogue.ts";
 import { adminKeySecrets, issueAdminKey, type KeyFormat } from "../credentials/admin-key.ts";
+import { type PushFile, readPushFile } from "../deployment/push-file.ts";
 import { ActionError } from "../runner/errors.ts";
 import { type Deployable, prepareDeployable } from "../start/deployable.ts";
 import { readBackendEnv } from "../start/prepare.ts";
@@ -21,7 +23,9 @@ export interface PreparedUp {
   readonly instanceName: string;
   readonly instanceSecret: string;
   readonly backendEnv: Readonly<Record<string, string>>;
-  /** A key of the preview's own; masked, but for a fork's, which another job has to get. */
+  /** What is sent instead of bundling the project. */
+  readonly pushFile?: PushFile;
+  /** A key of the preview's own; masked. */
   key(format: KeyFormat): string;
 }
 
@@ -36,7 +40,6 @@ function contentOf(inputs: PreviewInputs, { fork }: UpPlan): PreviewInputs {
     jwtPrivateKey: undefined,
     imports: [],
     run: [],
-    deploy: false,
     exportEnv: false,
   };
 }
@@ -65,9 +68,18 @@ export async function prepareUp(
       "Leave backend-env out in the workflow for forks; fork-env is what their functions get.",
     );
   }
+  if (plan.fork && inputs.pushFile === undefined) {
+    throw new ActionError(
+      "input-missing",
+      "push-file is not set, and this preview is a fork's, whose code is never bundled where secrets are.",
+      "Set push-file to what command: bundle recorded in the run without secrets (docs/previews-forks.md).",
+    );
+  }
   const workspace = deps.env["GITHUB_WORKSPACE"] ?? process.cwd();
   // Seeding may be repeated after an interruption, so a table's file replaces what a first try left.
-  const deployable = await prepareDeployable(inputs, { workspace, fresh: false, tableMode: "replace" }, deps);
+  const recorded = inputs.pushFile === undefined ? undefined : await readPushFile(resolve(workspace, inputs.pushFile));
+  const content = recorded === undefined ? inputs : { ...inputs, deploy: false };
+  const deployable = await prepareDeployable(content, { workspace, fresh: false, tableMode: "replace" }, deps);
   const { name: instanceName } = plan;
   return {
     plan,
@@ -75,13 +87,14 @@ export async function prepareUp(
     repository,
     deployable,
     image: choice,
+    ...(recorded === undefined ? {} : { pushFile: recorded }),
     ...(inputs.dashboard ? { dashboardImage: resolveImage({ image: inputs.dashboardImage }) } : {}),
     instanceName,
     instanceSecret,
     backendEnv,
     key: (format) => {
       const key = issueAdminKey({ instanceName, instanceSecret, format });
-      if (!plan.fork) for (const secret of adminKeySecrets(key)) deps.log.mask(secret);
+      for (const secret of adminKeySecrets(key)) deps.log.mask(secret);
       return key;
     },
   };

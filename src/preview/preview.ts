@@ -10,6 +10,7 @@ import { writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import { tempOf } from "../start/run.ts";
 import type { Deps } from "../system/deps.ts";
+import { bundle } from "./bundle.ts";
 import { eventOf, policyOf, runOf, runUrl } from "./decide.ts";
 import { parseEnvironment } from "./environment.ts";
 import { type PreviewInputs, readPreviewInputs } from "./inputs.ts";
@@ -97,11 +98,12 @@ async function connectGitHub({ githubToken }: PreviewInputs, deps: Deps): Promis
 
 async function runOfInputs(
   inputs: PreviewInputs,
+  command: Exclude<PreviewInputs["command"], "bundle">,
   rest: Pick<PreviewRun, "timeline" | "tell" | "report" | "deps">,
 ): Promise<PreviewRun> {
   const { deps } = rest;
   const environment = parseEnvironment(inputs.githubEnvironment);
-  const policy = policyOf(inputs);
+  const policy = policyOf(inputs, command);
   const event = eventOf(deps.env);
   const github = await connectGitHub(inputs, deps);
   const page = runUrl(deps.env);
@@ -129,7 +131,9 @@ export async function preview(read: ReadInput, deps: Deps, startedAt: number): P
   try {
     const inputs = readPreviewInputs(read);
     checkPreviewInputs(inputs);
-    const run = await runOfInputs(inputs, { timeline, tell, report: () => report, deps });
+    const { command } = inputs;
+    if (command === "bundle") return await bundle(inputs, deps);
+    const run = await runOfInputs(inputs, command, { timeline, tell, report: () => report, deps });
     await act(run, await decide(run));
     setOutput("timings", timeline.json(), tempOf(deps));
   } catch (error) {

@@ -91,6 +91,7 @@ function checkUp(inputs: PreviewInputs): void {
  * @throws ActionError `input-conflict`, `input-invalid`, `input-missing`, `preview-secret-weak`, `dashboard-image-missing`
  */
 export function checkPreviewInputs(inputs: PreviewInputs): void {
+  if (inputs.command === "bundle") return;
   checkHost(inputs);
   checkEntrance(inputs);
   checkAuth(inputs);

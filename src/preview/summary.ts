@@ -81,6 +81,13 @@ export function skipSummary(why: string): string {
   return joined(["### Nothing to do for a preview", `${escapeMarkdown(why)}.`]);
 }
 
+export function bundleSummary(file: string, cliVersion: string): string {
+  return joined([
+    "### ✅ Push recorded",
+    `With convex ${escapeMarkdown(cliVersion)}, in ${escapeMarkdown(file)}. Nothing was deployed.`,
+  ]);
+}
+
 /** One preview of a sweep and what became of it. */
 export interface Swept {
   readonly preview: FoundPreview;
