@@ -16,6 +16,8 @@ export interface DatabaseWish {
   readonly host?: string | undefined;
   /** PEM file with further authorities, as PG_CA_FILE for the backend. */
   readonly caFile?: string | undefined;
+  /** A backend of ours may have it open already: its connections are nothing to warn of. */
+  readonly shared?: boolean | undefined;
   /** For each connection and what is done on it; 10 s when absent. */
   readonly timeoutMs?: number | undefined;
 }
@@ -72,7 +74,7 @@ async function late(ms: number): Promise<never> {
 }
 
 /** Does `work` on one connection, with TLS as the backend will use it (contract 1.4). */
-async function withClient<T>(
+export async function withClient<T>(
   target: DatabaseTarget,
   wish: DatabaseWish,
   database: string,
@@ -138,7 +140,7 @@ export async function prepareDatabase(
       throw explain(failed, target);
     });
   }
-  judge(facts, target, deps);
+  judge(wish.shared === true && facts !== undefined ? { ...facts, others: 0 } : facts, target, deps);
   return { created };
 }
 
@@ -208,7 +210,7 @@ function missing(target: DatabaseTarget): ActionError {
 /** Node's codes for certificates, and what the TLS layer says of a server without TLS. */
 const TLS_FAULT = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO)/;
 
-function explain(error: unknown, target: DatabaseTarget): ActionError {
+export function explain(error: unknown, target: DatabaseTarget): ActionError {
   if (error instanceof ActionError) return error;
   const code = systemCode(error) ?? "";
   const where = `${target.host}:${target.port}`;

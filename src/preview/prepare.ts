@@ -7,6 +7,7 @@ import { type Deployable, prepareDeployable } from "../start/deployable.ts";
 import { readBackendEnv } from "../start/prepare.ts";
 import type { Deps } from "../system/deps.ts";
 import { deriveInstanceSecret } from "./credentials.ts";
+import { databaseOf, type PreviewDatabase } from "./database.ts";
 import type { PreviewInputs } from "./inputs.ts";
 import type { PreviewPlan } from "./plan-types.ts";
 
@@ -23,6 +24,7 @@ export interface PreparedUp {
   readonly instanceName: string;
   readonly instanceSecret: string;
   readonly backendEnv: Readonly<Record<string, string>>;
+  readonly database?: PreviewDatabase;
   /** What is sent instead of bundling the project. */
   readonly pushFile?: PushFile;
   /** A key of the preview's own; masked. */
@@ -38,6 +40,8 @@ function contentOf(inputs: PreviewInputs, { fork }: UpPlan): PreviewInputs {
     envFiles: [],
     envNames: [],
     jwtPrivateKey: undefined,
+    // Its backend knows the URL, so its code could find it.
+    postgresUrl: undefined,
     imports: [],
     run: [],
     exportEnv: false,
@@ -81,12 +85,16 @@ export async function prepareUp(
   const content = recorded === undefined ? inputs : { ...inputs, deploy: false };
   const deployable = await prepareDeployable(content, { workspace, fresh: false, tableMode: "replace" }, deps);
   const { name: instanceName } = plan;
+  const { postgresUrl } = inputs;
+  const database =
+    postgresUrl === undefined ? undefined : databaseOf(postgresUrl, { repository, name: plan.name }, backendEnv, deps);
   return {
     plan,
     inputs,
     repository,
     deployable,
     image: choice,
+    ...(database === undefined ? {} : { database }),
     ...(recorded === undefined ? {} : { pushFile: recorded }),
     ...(inputs.dashboard ? { dashboardImage: resolveImage({ image: inputs.dashboardImage }) } : {}),
     instanceName,

@@ -27,9 +27,9 @@ import { Teller, type Told } from "./teller.ts";
 import { down } from "./up.ts";
 
 async function runDown(run: PreviewRun, plan: Extract<PreviewPlan, { action: "down" }>): Promise<void> {
-  const { timeline, deps, teller } = run;
+  const { deps, teller } = run;
   const { removed, where } = await withTarget(run, async (target) => ({
-    removed: await down(plan.name, target, timeline, deps),
+    removed: await down(plan.name, target, run),
     where: target.where,
   }));
   setOutput("removed", JSON.stringify(removed), tempOf(deps));

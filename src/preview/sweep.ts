@@ -11,6 +11,7 @@ import type { PreviewRun } from "./run.ts";
 import { age, type Swept, size, sweepSummary } from "./summary.ts";
 import { planSweep, type Removal, type SweepPlan } from "./sweep-plan.ts";
 import type { FoundPreview, Target } from "./target.ts";
+import { down } from "./up.ts";
 
 /**
  * Removes the previews of this repository that nobody needs: of pull requests that are closed, past their time, or more
@@ -23,7 +24,7 @@ export async function sweep(run: PreviewRun): Promise<void> {
     const found = await timeline.phase("list", () => target.list());
     const plan = await choose(run, found);
     tellLog(run, found);
-    const gone = await timeline.phase("remove", () => removeAll(run, target, plan));
+    const gone = await removeAll(run, target, plan);
     const swept: Swept[] = [...gone, ...plan.keep.map((preview) => ({ preview }))];
     return { swept, where: target.where };
   });
@@ -76,19 +77,16 @@ async function removeAll(run: PreviewRun, target: Target, { remove }: SweepPlan)
   return swept;
 }
 
-async function removeOne(
-  { inputs, teller, deps }: PreviewRun,
-  target: Target,
-  { preview, why }: Removal,
-): Promise<Swept> {
+async function removeOne(run: PreviewRun, target: Target, { preview, why }: Removal): Promise<Swept> {
+  const { inputs, teller, deps } = run;
   const { name, number } = preview;
   if (inputs.dryRun) {
     deps.log.info(`Would remove ${name}: ${why}.`);
     return { preview, why };
   }
   try {
-    const parts = await target.remove(name);
-    deps.log.info(`Removed ${name}: ${why} (${parts.join(", ")}).`);
+    deps.log.info(`${name}: ${why}.`);
+    await down(name, target, run);
     await teller.removed({ name, ...(number === undefined ? {} : { number }) }, why);
     return { preview, why };
   } catch (error) {

@@ -1,9 +1,13 @@
 import { seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
+import { readBackendEnv } from "../start/prepare.ts";
 import type { Deps } from "../system/deps.ts";
+import { databaseOf, makeDatabase, removeDatabase } from "./database.ts";
 import { deployTo, fingerprintOf } from "./deploy.ts";
+import type { PreviewInputs } from "./inputs.ts";
 import type { PreparedUp } from "./prepare.ts";
 import type { UpReport } from "./report.ts";
+import type { PreviewRun } from "./run.ts";
 import type { Applied, PreviewSpec, Target } from "./target.ts";
 import { waitInPublic } from "./wait.ts";
 
@@ -17,14 +21,8 @@ export interface UpRun {
   readonly deps: Deps;
 }
 
-export function specOf({
-  plan,
-  inputs,
-  repository,
-  instanceName,
-  instanceSecret,
-  backendEnv,
-}: PreparedUp): PreviewSpec {
+export function specOf(prepared: PreparedUp): PreviewSpec {
+  const { plan, inputs, repository, instanceName, instanceSecret, backendEnv, database } = prepared;
   return {
     name: plan.name,
     repository,
@@ -32,6 +30,7 @@ export function specOf({
     instanceSecret,
     backendEnv,
     isolated: plan.fork,
+    ...(database === undefined ? {} : { postgresUrl: database.url }),
     ...(plan.number === undefined ? {} : { number: plan.number }),
     ...(plan.origins === undefined ? {} : { origins: plan.origins }),
     ...(inputs.dashboard && plan.origins !== undefined ? { dashboardOrigin: dashboardOrigin(plan.origins.cloud) } : {}),
@@ -52,6 +51,8 @@ function dashboardOrigin(cloud: string): string {
 export async function up(run: UpRun): Promise<void> {
   const { prepared, target, timeline, tell, deps } = run;
   const { plan, inputs, instanceName } = prepared;
+  const { database, backendEnv } = prepared;
+  if (database !== undefined) await timeline.phase("database", () => makeDatabase(database, backendEnv, deps));
   const applied = await timeline.phase("apply", () => target.apply(specOf(prepared)));
   const { origins, outcome, before, dashboardUrl } = applied;
   tell({
@@ -90,10 +91,25 @@ const SAID: Readonly<Record<Applied["outcome"], string>> = {
   unchanged: "runs already as wanted",
 };
 
-/** Removes one preview; returns what was removed, in the place's own words. */
-export async function down(name: string, target: Target, timeline: Timeline, deps: Deps): Promise<readonly string[]> {
-  const removed = await timeline.phase("remove", () => target.remove(name));
+/** Removes one preview and its database; returns what was removed, in the place's own words. */
+export async function down(name: string, target: Target, run: PreviewRun): Promise<readonly string[]> {
+  const { inputs, repository, timeline, deps } = run;
+  const removed = await timeline.phase("remove", async () => [
+    ...(await target.remove(name)),
+    ...(await dropOf(name, inputs, repository, deps)),
+  ]);
   if (removed.length === 0) deps.log.info(`Preview ${name} is not on ${target.where}; nothing to remove.`);
   else deps.log.info(`Removed preview ${name} from ${target.where}: ${removed.join(", ")}.`);
   return removed;
+}
+
+async function dropOf(
+  name: string,
+  { postgresUrl, backendEnv }: PreviewInputs,
+  repository: string,
+  deps: Deps,
+): Promise<readonly string[]> {
+  if (postgresUrl === undefined) return [];
+  const env = readBackendEnv(backendEnv);
+  return await removeDatabase(databaseOf(postgresUrl, { repository, name }, env, deps), env);
 }

@@ -24,6 +24,8 @@ export interface StepOptions {
   readonly onLine?: (line: string) => void;
   /** Kills the step with this signal as soon as the log matches. */
   readonly killWhen?: { readonly log: RegExp; readonly signal: NodeJS.Signals };
+  /** Kills the step with this signal at that moment, if it still runs. */
+  readonly killAfter?: { readonly ms: number; readonly signal: NodeJS.Signals };
 }
 
 /** The `NAME<<word` and `NAME=value` lines that a step writes for its runner. */
@@ -139,6 +141,9 @@ export class Job {
       child.stdout.on("data", take);
       child.stderr.on("data", take);
       child.on("error", fail);
+      const { killAfter } = options;
+      const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill(killAfter.signal), killAfter.ms);
+      child.on("exit", () => clearTimeout(timer));
       child.on("exit", (code) => done({ exitCode: code ?? 137, log }));
     });
   }

@@ -11,7 +11,7 @@ import { world } from "../harness/world.ts";
 export const domain = "preview.test";
 export const PREVIEW_SECRET = "sentinel-preview-secret-0123456789abcdef01234567";
 
-const TOKEN = "ghs_sentinelTokenOfTheJob0123456789";
+export const TOKEN = "ghs_sentinelTokenOfTheJob0123456789";
 
 export interface PreviewHost {
   readonly remote: Remote;
