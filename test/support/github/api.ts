@@ -68,6 +68,8 @@ export class GitHubApi {
   self: User | undefined;
   /** Taken one by one, each by the first call that it is for. */
   readonly troubles: Trouble[] = [];
+  /** So many writes are carried out, all later ones refused, as of a run that was cut off. */
+  failWritesAfter: number | undefined;
   /** Comes between a page of a list and the next one. */
   onPage: ((page: number) => void) | undefined;
   readonly #token: string;
@@ -122,7 +124,7 @@ export class GitHubApi {
     const pathname = url.pathname.startsWith(this.#base) ? url.pathname.slice(this.#base.length) : url.pathname;
     const line = `${method} ${pathname}`;
     this.requests.push(`${line}${url.search}`);
-    const trouble = this.#trouble(line);
+    const trouble = this.#cutOff(method) ?? this.#trouble(line);
     if (trouble !== undefined) return trouble;
     if (request.headers.authorization !== `token ${this.#token}`) return error(401, "Bad credentials");
     const matched = match(method, pathname);
@@ -136,6 +138,12 @@ export class GitHubApi {
   #isOurs({ values }: Matched): boolean {
     const [owner, repo] = this.state.repository.split("/");
     return values.get("owner") === undefined || (values.get("owner") === owner && values.get("repo") === repo);
+  }
+
+  #cutOff(method: string): Sent | undefined {
+    if (this.failWritesAfter === undefined || method === "GET") return undefined;
+    this.failWritesAfter -= 1;
+    return this.failWritesAfter < 0 ? error(422, "Cut off") : undefined;
   }
 
   #trouble(line: string): Sent | undefined {

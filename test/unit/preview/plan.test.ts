@@ -153,7 +153,10 @@ describe("code from outside", () => {
     for (const name of ["main", "pr-1", "pr-120"]) {
       expect(thrown(() => plan(event, { forkLabel, name }))).toMatchObject({ code: "preview-name" });
     }
-    expect(plan(event, { forkLabel, name: "pr-12-web" })).toMatchObject({ action: "up", name: "pr-12-web" });
+    expect(plan(event, { forkLabel, name: "pr-12-web" })).toMatchObject({
+      action: "up",
+      name: "pr-12-web",
+    });
   });
   it("is never deployed but by the event of its label in a run that has secrets", () => {
     const actions = [
@@ -180,7 +183,10 @@ describe("code from outside", () => {
         fc.constantFrom("up" as const, "down" as const),
         fc.option(fc.constant(forkLabel), { nil: undefined }),
         (fields, command, policyLabel) => {
-          const policy = { command, ...(policyLabel === undefined ? {} : { forkLabel: policyLabel }) };
+          const policy = {
+            command,
+            ...(policyLabel === undefined ? {} : { forkLabel: policyLabel }),
+          };
           try {
             const made = plan(pullRequestEvent(fields.action, fields), policy);
             if (made.action !== "up") return;

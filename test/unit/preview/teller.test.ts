@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { PreviewFacts } from "../../../src/preview/comment.ts";
 import { parseEnvironment } from "../../../src/preview/environment.ts";
@@ -191,5 +192,45 @@ describe("github-environment", () => {
     for (const bad of ["a\nb", "a,b", "x".repeat(256)]) {
       expect(() => parseEnvironment(bad)).toThrow("github-environment");
     }
+  });
+});
+
+describe("pull requests in any order, with runs that end anywhere", () => {
+  const step = fc.record({
+    number: fc.integer({ min: 1, max: 3 }),
+    what: fc.constantFrom("up" as const, "fail" as const, "down" as const),
+    /** The write at which the run is cut off; most runs end well. */
+    cut: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined, freq: 2 }),
+  });
+  it("leave one deployment for each preview that is up, and one comment", { timeout: 120_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 10 }), fc.subarray([1, 2, 3]), async (steps, open) => {
+        await using to = await talk();
+        const run = async (number: number, what: "up" | "fail" | "down", cut?: number): Promise<void> => {
+          const preview = { name: `pr-${number}`, number };
+          const { made } = teller(to);
+          to.api.failWritesAfter = cut;
+          if (what === "down") await made.removed(preview, "x");
+          else {
+            void made.queued(preview, COMMIT);
+            void made.started(preview);
+            if (what === "up") await made.ready(preview, { ...FACTS, url: `https://pr-${number}.example.com` });
+            else await made.failed(preview, new ActionError("push-failed", "It broke.", "Fix it."), { commit: COMMIT });
+          }
+          to.api.failWritesAfter = undefined;
+        };
+        for (const { number, what, cut } of steps) await run(number, what, cut);
+        for (const number of [1, 2, 3]) await run(number, open.includes(number) ? "up" : "down");
+        const active = to.api.state.deployments.filter(({ statuses }) => statuses.at(-1)?.state !== "inactive");
+        expect(active.map(({ task }) => task).sort()).toEqual(open.map((number) => `preview:pr-${number}`));
+        expect(active.every(({ statuses }) => statuses.at(-1)?.state === "success")).toBe(true);
+        const issues = to.api.comments.map(({ issue }) => issue);
+        expect(new Set(issues).size).toBe(issues.length);
+        for (const { issue, body } of to.api.comments) {
+          expect(body.startsWith(open.includes(issue) ? "### ✅" : "Preview removed")).toBe(true);
+        }
+      }),
+      { numRuns: 25 },
+    );
   });
 });
