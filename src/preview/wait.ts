@@ -57,7 +57,7 @@ async function answers(
   let looked = clock.now();
   let told = clock.now();
   for (;;) {
-    const seen = await look(url, Math.max(500, Math.min(ANSWER_MS, left())), anyPage, deps);
+    const seen = await look(url, Math.ceil(Math.max(500, Math.min(ANSWER_MS, left()))), anyPage, deps);
     if (seen === undefined) return;
     if (left() <= 0) throw silence(seen, url, await target.health(wanted.name), wanted, deps.log);
     if (clock.now() - looked > LOOK_MS) {
