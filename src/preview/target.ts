@@ -86,6 +86,14 @@ export interface Target {
   ): Promise<void>;
   /** Asked when it does not answer in public. */
   health(name: string): Promise<Health>;
+  /**
+   * Whether it reaches itself by the names that it gives out, as its own calls will (Node actions, sign-in); a sentence
+   * for each that it does not. It must be up.
+   */
+  selfCheck(
+    name: string,
+    expected: { readonly instanceName: string; readonly origins: { readonly cloud: string; readonly site: string } },
+  ): Promise<readonly string[]>;
   find(name: string): Promise<FoundPreview | undefined>;
   /** Removes everything of one preview; returns what, in the target's words; an empty list when nothing was there. */
   remove(name: string): Promise<readonly string[]>;

@@ -76,12 +76,28 @@ export async function up(run: UpRun): Promise<void> {
   const deployed = fingerprintOf(prepared);
   const unchanged = before?.deployed === deployed && (outcome === "unchanged" || outcome === "started");
   const wish = { unchanged, seed: before?.lastUp === undefined };
+  const advice = fresh(outcome) ? target.selfCheck(plan.name, { instanceName, origins }) : Promise.resolve([]);
+  advice.catch(() => undefined);
   await deployTo(prepared, { client, adminKey, origins }, wish, timeline, tell, deps);
+  await tellAdvice(advice, deps);
   const { ttlMs } = inputs;
   await timeline.phase("confirm", () =>
     target.confirm(plan.name, { commit: plan.commit, deployed, ...(ttlMs === undefined ? {} : { ttlMs }) }),
   );
   if (ttlMs !== undefined) tell({ expires: new Date(deps.clock.now() + ttlMs) });
+}
+
+const fresh = (outcome: Applied["outcome"]): boolean => outcome === "created" || outcome === "recreated";
+
+/** What is only told must not fail the step. */
+async function tellAdvice(advice: Promise<readonly string[]>, deps: Deps): Promise<void> {
+  try {
+    for (const what of await advice) {
+      deps.log.warning(`${what} The preview host must reach its own public address, and trust its certificate.`);
+    }
+  } catch (error) {
+    deps.log.debug(String(error));
+  }
 }
 
 const SAID: Readonly<Record<Applied["outcome"], string>> = {

@@ -3,6 +3,7 @@ import { type Engine, EngineFault } from "../../backend/docker/engine.ts";
 import { ensureImage, type Image, type PullPolicy, type WantedImage } from "../../backend/docker/image.ts";
 import { LABEL } from "../../backend/docker/labels.ts";
 import { createNetwork, removeNetwork } from "../../backend/docker/networks.ts";
+import { probeOrigins } from "../../backend/docker/probe.ts";
 import { createVolume, removeVolume } from "../../backend/docker/volumes.ts";
 import { ActionError } from "../../runner/errors.ts";
 import type { Deps } from "../../system/deps.ts";
@@ -129,6 +130,15 @@ export class DockerTarget implements Target {
 
   async health(name: string): Promise<Health> {
     return await healthOf(this.#engine, namesOf(this.#options.repository, name), this.#deps);
+  }
+
+  async selfCheck(
+    name: string,
+    { instanceName, origins }: { instanceName: string; origins: { cloud: string; site: string } },
+  ): Promise<readonly string[]> {
+    const { id } = namesOf(this.#options.repository, name);
+    const asked = { cloudOrigin: origins.cloud, siteOrigin: origins.site, instanceName };
+    return (await probeOrigins(this.#engine, id, asked)).map(({ what }) => what);
   }
 
   async remove(name: string): Promise<readonly string[]> {

@@ -1,7 +1,9 @@
 /** A repository with pull requests, a preview host behind SSH, and what a test asks of both. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemExec } from "../../../src/system/exec.ts";
 import { GitHubApi } from "../../support/github/api.ts";
+import { Job, type StepResult } from "../../support/job.ts";
 import { type ActOptions, type ActRun, act, makeProject } from "../harness/act.ts";
 import { type LabelProxy, startLabelProxy } from "../harness/label-proxy.ts";
 import { addHosts, type Remote, remoteAddress, startRemote } from "../harness/remote.ts";
@@ -27,7 +29,7 @@ export interface PreviewHost {
 export async function startHost(numbers: readonly number[]): Promise<PreviewHost> {
   const remote = await startRemote();
   const names = numbers.flatMap((number) => [`pr-${number}.${domain}`, `pr-${number}-site.${domain}`]);
-  addHosts(remoteAddress, names);
+  if (names.length > 0) addHosts(remoteAddress, names);
   const proxy = await startLabelProxy(remote, domain);
   await remote.docker("network", "create", "proxy");
   const { repository, digest } = world().image;
@@ -131,4 +133,43 @@ export async function get(host: PreviewHost, url: string): Promise<string> {
   const result = await systemExec.run(tool("curl"), args);
   const [status = "", ...body] = result.stdout.split("\n").reverse();
   return status === "200" ? body.reverse().join("\n") : `${status} ${result.stderr}`.trim();
+}
+
+export interface Step {
+  readonly host: PreviewHost;
+  readonly project: string;
+  readonly event: { readonly name: string; readonly payload: unknown };
+  /** Beside those that lead to the host. */
+  readonly inputs?: Readonly<Record<string, string>>;
+}
+
+/** One step of the bundle without a workflow around it; it must succeed. Silent on GitHub. */
+export async function step({ host, project, event, inputs = {} }: Step): Promise<StepResult> {
+  const job = await Job.create(project);
+  const file = join(job.directory, "event.json");
+  writeFileSync(file, JSON.stringify(event.payload));
+  const { remote, proxy } = host;
+  const result = await job.action("preview", {
+    inputs: {
+      host: remote.host,
+      "ssh-key": remote.key,
+      "known-hosts": remote.knownHosts,
+      ...(inputs["proxy"] === "none" ? {} : { domain: `{name}.${domain}`, "proxy-network": "proxy" }),
+      "preview-secret": PREVIEW_SECRET,
+      image: world().image.repository,
+      version: world().image.digest,
+      comment: "false",
+      "github-environment": "none",
+      ...inputs,
+    },
+    env: {
+      GITHUB_REPOSITORY: "acme/app",
+      GITHUB_EVENT_NAME: event.name,
+      GITHUB_EVENT_PATH: file,
+      NODE_EXTRA_CA_CERTS: proxy.caFile,
+    },
+  });
+  await job.remove();
+  if (result.exitCode !== 0) throw new Error(result.log.replace(/^::add-mask::.*\n/gm, ""));
+  return result;
 }

@@ -16,6 +16,7 @@ function targetWith(health: Partial<Health>): Target {
     where: "ssh://deploy@host",
     apply: no,
     confirm: no,
+    selfCheck: no,
     find: no,
     remove: no,
     list: no,
