@@ -20,7 +20,6 @@ export interface PreparedUp {
   readonly repository: string;
   readonly deployable: Deployable;
   readonly image: ImageChoice;
-  readonly dashboardImage?: ImageChoice;
   readonly instanceName: string;
   readonly instanceSecret: string;
   readonly backendEnv: Readonly<Record<string, string>>;
@@ -48,6 +47,24 @@ function contentOf(inputs: PreviewInputs, { fork }: UpPlan): PreviewInputs {
   };
 }
 
+/** @throws ActionError `input-conflict`, `input-missing` */
+function checkFork({ pushFile }: PreviewInputs, backendEnv: PreparedUp["backendEnv"]): void {
+  if (Object.keys(backendEnv).length > 0) {
+    throw new ActionError(
+      "input-conflict",
+      "backend-env is set, but this preview is a fork's, whose code could read what it holds.",
+      "Leave backend-env out in the workflow for forks; fork-env is what their functions get.",
+    );
+  }
+  if (pushFile === undefined) {
+    throw new ActionError(
+      "input-missing",
+      "push-file is not set, and this preview is a fork's, whose code is never bundled where secrets are.",
+      "Set push-file to what command: bundle recorded in the run without secrets (docs/previews-forks.md).",
+    );
+  }
+}
+
 /**
  * Reads files, finds the project, resolves the image, derives the credentials.
  * @throws ActionError for every bad input; nothing was called then
@@ -65,20 +82,7 @@ export async function prepareUp(
   const instanceSecret = deriveInstanceSecret(previewSecret, { repository, name: plan.name });
   deps.log.mask(instanceSecret);
   const backendEnv = readBackendEnv(inputs.backendEnv);
-  if (plan.fork && Object.keys(backendEnv).length > 0) {
-    throw new ActionError(
-      "input-conflict",
-      "backend-env is set, but this preview is a fork's, whose code could read what it holds.",
-      "Leave backend-env out in the workflow for forks; fork-env is what their functions get.",
-    );
-  }
-  if (plan.fork && inputs.pushFile === undefined) {
-    throw new ActionError(
-      "input-missing",
-      "push-file is not set, and this preview is a fork's, whose code is never bundled where secrets are.",
-      "Set push-file to what command: bundle recorded in the run without secrets (docs/previews-forks.md).",
-    );
-  }
+  if (plan.fork) checkFork(inputs, backendEnv);
   const workspace = deps.env["GITHUB_WORKSPACE"] ?? process.cwd();
   // Seeding may be repeated after an interruption, so a table's file replaces what a first try left.
   const recorded = inputs.pushFile === undefined ? undefined : await readPushFile(resolve(workspace, inputs.pushFile));
@@ -96,7 +100,6 @@ export async function prepareUp(
     image: choice,
     ...(database === undefined ? {} : { database }),
     ...(recorded === undefined ? {} : { pushFile: recorded }),
-    ...(inputs.dashboard ? { dashboardImage: resolveImage({ image: inputs.dashboardImage }) } : {}),
     instanceName,
     instanceSecret,
     backendEnv,

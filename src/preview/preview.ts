@@ -102,6 +102,14 @@ async function runOfInputs(
   rest: Pick<PreviewRun, "timeline" | "tell" | "report" | "deps">,
 ): Promise<PreviewRun> {
   const { deps } = rest;
+  const { repository } = runOf(deps.env);
+  if (!/^[^/]+\/[^/]+$/.test(repository)) {
+    throw new ActionError(
+      "event-invalid",
+      "GITHUB_REPOSITORY is not set, so it cannot be told whose previews are meant.",
+      "Run it on GitHub, or give the local runner a repository with a remote.",
+    );
+  }
   const environment = parseEnvironment(inputs.githubEnvironment);
   const policy = policyOf(inputs, command);
   const event = eventOf(deps.env);
@@ -115,7 +123,7 @@ async function runOfInputs(
     log: deps.log,
     ...(page === undefined ? {} : { runUrl: page }),
   });
-  return { ...rest, inputs, policy, event, repository: runOf(deps.env).repository, github, teller };
+  return { ...rest, inputs, policy, event, repository, github, teller };
 }
 
 /**
