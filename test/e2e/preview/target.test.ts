@@ -1,11 +1,15 @@
 /** Previews on a real engine, without proxy and SSH: what is made, kept, changed and removed. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { issueAdminKey } from "../../../src/credentials/admin-key.ts";
 import type { DeploymentClient } from "../../../src/deployment/client.ts";
 import type { Applied, PreviewSpec } from "../../../src/preview/target.ts";
 import { waitInPublic } from "../../../src/preview/wait.ts";
-import { realDeps } from "../docker/support.ts";
+import { systemHttp } from "../../../src/system/http.ts";
+import { folder, realDeps } from "../docker/support.ts";
 import { docker } from "../harness/engine.ts";
+import { push } from "../harness/image.ts";
 import { type Baseline, baseline } from "../harness/leftovers.ts";
 import { world } from "../harness/world.ts";
 import { countedDeps, localTarget, previewSpec, repository } from "./support.ts";
@@ -167,6 +171,31 @@ describe("a preview on an engine", () => {
     const stranger = await localTarget({ repository: "acme/other" });
     expect(await stranger.list()).toEqual([]);
     await Promise.all(["pr-5", "pr-6"].map(async (name) => await target.remove(name)));
+    expect(await before.leftovers()).toEqual([]);
+  });
+
+  it("has a dashboard beside it where one is wanted, and loses it where not", async () => {
+    const context = folder();
+    const program = 'FROM standin-base:1\nCMD ["busybox", "httpd", "-f", "-p", "6791", "-h", "/root"]\n';
+    writeFileSync(join(context, "Dockerfile"), program);
+    await docker("build", "-q", "-t", "dashboard:1", context);
+    const repositoryName = "ghcr.io/get-convex/convex-dashboard";
+    const digest = await push("dashboard:1", `${repositoryName}:1`);
+    const spec = previewSpec("pr-7");
+    const target = await localTarget({ dashboardImage: { reference: `${repositoryName}@${digest}`, digest } });
+    const applied = await target.apply(spec);
+    await expect
+      .poll(async () => await systemHttp.request(applied.dashboardUrl ?? "").then(({ status }) => status, String), {
+        timeout: 20_000,
+      })
+      .toBe(404);
+    const names = (await docker("ps", "--format", "{{.Names}}")).split("\n").sort();
+    expect(names).toEqual([expect.stringMatching(/-pr-7$/), expect.stringMatching(/-pr-7\.dashboard$/)]);
+    expect(await inspect(names[1] ?? "", "{{json .Config.Env}}")).toContain(applied.origins.cloud);
+    expect((await (await localTarget()).apply(spec)).outcome).toBe("unchanged");
+    expect(await docker("ps", "--format", "{{.Names}}")).toBe(names[0]);
+    await target.remove("pr-7");
+    await docker("rmi", "dashboard:1");
     expect(await before.leftovers()).toEqual([]);
   });
 });
