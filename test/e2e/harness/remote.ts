@@ -12,7 +12,9 @@ import { type Daemon, ready, startDaemon } from "./daemon.ts";
 import { tool } from "./tools.ts";
 import { world } from "./world.ts";
 
-const space = "remote-host";
+/** A new name each time: the kernel takes a namespace down when its last process is gone, some time after it was asked to. */
+let space = "";
+let starts = 0;
 export const remoteAddress = "10.99.0.2";
 const ownAddress = "10.99.0.1";
 
@@ -45,6 +47,10 @@ export function inside(...command: string[]): string[] {
 
 async function makeNetwork(): Promise<void> {
   const ip = tool("ip");
+  starts += 1;
+  space = `remote-${process.pid}-${starts}`;
+  // The former one's, if it is still being taken down.
+  await systemExec.run(ip, ["link", "delete", "rh0"]);
   await run(ip, "netns", "add", space);
   await run(ip, "link", "add", "rh0", "type", "veth", "peer", "name", "rh1", "netns", space);
   await run(ip, "address", "add", `${ownAddress}/30`, "dev", "rh0");
@@ -153,6 +159,7 @@ export async function startRemote(): Promise<Remote> {
     docker: (...args) => run(tool("docker"), "-H", `unix://${socket}`, ...args),
     stop: async () => {
       await daemon.stop();
+      await systemExec.run(tool("ip"), ["link", "delete", "rh0"]);
       await run(tool("ip"), "netns", "delete", space);
     },
   };

@@ -48,5 +48,5 @@ describe.skipIf(programs === undefined)("a preview with postgres-url", () => {
       expect.stringMatching(/^database convex_preview_/),
     );
     expect(await databases()).toEqual([]);
-  });
+  }, 300_000);
 });

@@ -93,5 +93,5 @@ describe("a fork's pull request", () => {
     expect(last.exitCode, last.log).toBe(0);
     expect(await host.inventory()).toEqual(clean);
     expect(host.github.defects).toEqual([]);
-  });
+  }, 300_000);
 });

@@ -43,5 +43,5 @@ describe("a preview without a proxy", () => {
       await step({ host, project, event, inputs: { command: "down", proxy: "none" } });
     }
     expect(await host.inventory()).toEqual(clean);
-  });
+  }, 300_000);
 });
