@@ -11,8 +11,9 @@ await session(import.meta.filename, (world, args) => {
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
   const long = args.includes("--long");
   const filters = args.filter((one) => one !== "--long");
-  const config = long ? ["vitest.long.config.ts", "--dir", "test/e2e"] : ["vitest.e2e.config.ts"];
-  const child = spawn(process.execPath, [vitest, "run", "--config", ...config, ...filters], {
+  const config = long ? "vitest.long.config.ts" : "vitest.e2e.config.ts";
+  if (long && filters.length === 0) filters.push("test/e2e/");
+  const child = spawn(process.execPath, [vitest, "run", "--config", config, ...filters], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, E2E_WORLD: JSON.stringify(world), TMPDIR: join(world.scratch, "tmp") },

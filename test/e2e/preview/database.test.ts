@@ -8,19 +8,20 @@ import { commitOf, type PreviewHost, pullRequestEvent, startHost, step } from ".
 
 const programs = await postgresPrograms();
 let host: PreviewHost;
-let cluster: Cluster;
+let cluster: Cluster | undefined;
 
 describe.skipIf(programs === undefined)("a preview with postgres-url", () => {
   beforeAll(async () => {
     host = await startHost([9]);
-    cluster = await startCluster(programs ?? "", false, outsideAddress);
+    // The server's own user may not enter the scratch folder.
+    cluster = await startCluster(programs ?? "", false, outsideAddress, "/run");
   }, 120_000);
   afterAll(async () => {
-    await cluster.stop();
+    await cluster?.stop();
     await host.stop();
   });
 
-  const url = (): string => `postgresql://postgres:pg%2Fpass@${outsideAddress}:${cluster.port}`;
+  const url = (): string => `postgresql://postgres:pg%2Fpass@${outsideAddress}:${cluster?.port}`;
 
   async function databases(): Promise<string[]> {
     const sql = postgres(url(), { max: 1, onnotice: () => undefined });

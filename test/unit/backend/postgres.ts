@@ -34,8 +34,13 @@ async function owned(path: string): Promise<void> {
 }
 
 /** A throwaway server on 127.0.0.1, or on `address` for all who reach it, with user `postgres`, password `pg/pass`, and TLS where a certificate is wanted. */
-export async function startCluster(programs: string, tls: boolean, address = "127.0.0.1"): Promise<Cluster> {
-  const directory = await mkdtemp(join(tmpdir(), "postgres-test-"));
+export async function startCluster(
+  programs: string,
+  tls: boolean,
+  address = "127.0.0.1",
+  below = tmpdir(),
+): Promise<Cluster> {
+  const directory = await mkdtemp(join(below, "postgres-test-"));
   await owned(directory);
   const secret = join(directory, "password");
   await writeFile(secret, "pg/pass\n");
