@@ -28,6 +28,7 @@ export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["docs/backup.md", "backup"],
   ["docs/restore.md", "restore"],
   ["docs/upgrade.md", "upgrade"],
+  ["docs/previews.md", "preview"],
 ];
 
 export async function readAction(folder = "."): Promise<Action> {

@@ -56,7 +56,7 @@ async function connect(target: DatabaseTarget, wish: DatabaseWish, database: str
 }
 
 /** Does `work` on one connection, with TLS as the backend will use it (contract 1.4). */
-async function withClient<T>(
+export async function withClient<T>(
   target: DatabaseTarget,
   wish: DatabaseWish,
   database: string,
@@ -127,7 +127,7 @@ async function create(target: DatabaseTarget, wish: DatabaseWish): Promise<boole
 /** Node's codes for certificates, and what the TLS layer says of a server without TLS. */
 const TLS_FAULT = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO)/;
 
-function explain(error: unknown, target: DatabaseTarget): ActionError {
+export function explain(error: unknown, target: DatabaseTarget): ActionError {
   const code = systemCode(error) ?? "";
   if (code === "28P01" || code === "28000" || code === "SASL_SIGNATURE_MISMATCH") return wrongLogin(target, error);
   if (target.tls === "require" && offersNoTls(error)) return noTls(target, error);

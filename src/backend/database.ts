@@ -25,7 +25,7 @@ export async function prepareDatabase(
     throw error instanceof ActionError ? error : engine.explain(error);
   };
   try {
-    judge(await engine.look(), engine, target, deps);
+    judge(await engine.look(), engine, target, wish, deps);
     return { created: false };
   } catch (error) {
     if (!engine.isMissing(error)) return explained(error);
@@ -33,11 +33,17 @@ export async function prepareDatabase(
   if (!wish.create) throw missing(target);
   const created = await engine.create().catch(explained);
   deps.log.info(`Created database "${target.database}" on ${placeOf(target)}.`);
-  judge(await engine.look().catch(explained), engine, target, deps);
+  judge(await engine.look().catch(explained), engine, target, wish, deps);
   return { created };
 }
 
-function judge(facts: DatabaseFacts, engine: DatabaseEngine, target: DatabaseTarget, deps: Pick<Deps, "log">): void {
+function judge(
+  facts: DatabaseFacts,
+  engine: DatabaseEngine,
+  target: DatabaseTarget,
+  { shared = false }: DatabaseWish,
+  deps: Pick<Deps, "log">,
+): void {
   const where = `"${target.database}" on ${placeOf(target)}`;
   if (facts.readOnly) {
     throw new ActionError(
@@ -55,7 +61,7 @@ function judge(facts: DatabaseFacts, engine: DatabaseEngine, target: DatabaseTar
       engine.grant,
     );
   }
-  if (facts.others > 0) {
+  if (facts.others > 0 && !shared) {
     deps.log.warning(
       `Database ${where} has ${facts.others} other connection${facts.others === 1 ? "" : "s"}: if they are another backend's, this start ends it (a database serves one).`,
     );

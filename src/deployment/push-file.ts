@@ -50,7 +50,8 @@ export async function recordPush(deps: Deps, project: Project, repositoryRoot: s
       url: relay.url,
       adminKey: "nobody|00000000",
       typecheck: "disable",
-      codegen: "disable",
+      // What it writes before it bundles needs no backend, and a repository may not have it checked in.
+      codegen: "enable",
       repositoryRoot,
     });
   } catch (error) {

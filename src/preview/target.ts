@@ -16,6 +16,10 @@ export interface PreviewSpec {
   readonly instanceSecret: string;
   /** What backends and browsers call it: `https://pr-123.preview.example.com`; undefined where free ports decide. */
   readonly origins?: { readonly cloud: string; readonly site: string };
+  /** Where people find its dashboard; undefined where free ports decide, or without one. */
+  readonly dashboardOrigin?: string;
+  /** A database server of the user's, which holds a database of this preview's own. */
+  readonly postgresUrl?: string;
   /** Further variables of the backend's process. */
   readonly backendEnv: Readonly<Record<string, string>>;
   /** Bytes; undefined is no limit. */
@@ -36,6 +40,8 @@ export interface FoundPreview {
   /** When the last `up` succeeded; undefined when none did. */
   readonly lastUp?: Date;
   readonly created: Date;
+  /** Fingerprint of what was deployed then: equal means that nothing has to be pushed. */
+  readonly deployed?: string;
   /** After that long without an `up` it goes. */
   readonly ttlMs?: number;
   readonly running: boolean;
@@ -49,8 +55,23 @@ export interface FoundPreview {
 export interface Applied {
   /** `unchanged`: it ran already exactly as wanted. `recreated`: another release or settings, the data kept. */
   readonly outcome: "created" | "recreated" | "started" | "unchanged";
-  /** Where this job reaches it before its public names do, where that differs. */
+  /** What the backend gives out: those of the spec, or what free ports made of them. */
   readonly origins: { readonly cloud: string; readonly site: string };
+  readonly dashboardUrl?: string;
+  /** As it was before; undefined when nothing was there. */
+  readonly before?: FoundPreview;
+}
+
+/** How a preview is, seen from where it runs, past proxy and names. */
+export interface Health {
+  readonly running: boolean;
+  /** The backend itself answers there. */
+  readonly answers: boolean;
+  readonly restarts: number;
+  readonly exitCode?: number;
+  readonly outOfMemory: boolean;
+  /** The newest lines of the backend's log, redacted. */
+  readonly log: readonly string[];
 }
 
 export interface Target {
@@ -59,7 +80,20 @@ export interface Target {
   /** Makes it so, keeping the data of one that is there. Safe to repeat after any interruption. */
   apply(spec: PreviewSpec): Promise<Applied>;
   /** Remembers a whole `up`: its commit and its time, from which the time to live counts. */
-  confirm(name: string, facts: { readonly commit: string; readonly ttlMs?: number }): Promise<void>;
+  confirm(
+    name: string,
+    facts: { readonly commit: string; readonly ttlMs?: number; readonly deployed?: string },
+  ): Promise<void>;
+  /** Asked when it does not answer in public. */
+  health(name: string): Promise<Health>;
+  /**
+   * Whether it reaches itself by the names that it gives out, as its own calls will (Node actions, sign-in); a sentence
+   * for each that it does not. It must be up.
+   */
+  selfCheck(
+    name: string,
+    expected: { readonly instanceName: string; readonly origins: { readonly cloud: string; readonly site: string } },
+  ): Promise<readonly string[]>;
   find(name: string): Promise<FoundPreview | undefined>;
   /** Removes everything of one preview; returns what, in the target's words; an empty list when nothing was there. */
   remove(name: string): Promise<readonly string[]>;

@@ -85,6 +85,39 @@ export class Inputs {
     return ms;
   }
 
+  /** A longer time: a number with `m`, `h` or `d`; returned in milliseconds, undefined for `none`. */
+  period(name: string, fallbackMs: number | undefined): number | undefined {
+    const value = this.text(name);
+    if (value === "") return fallbackMs;
+    if (value === "none") return undefined;
+    const parts = /^(\d{1,6})\s*(m|h|d)$/.exec(value);
+    const unit = { m: 60_000, h: 3_600_000, d: 86_400_000 }[parts?.[2] ?? "m"] ?? 0;
+    const ms = Number(parts?.[1] ?? 0) * unit;
+    if (ms === 0) throw refuse(name, value, "minutes, hours or days, such as 90m, 36h or 14d, or none");
+    return ms;
+  }
+
+  /** An amount of memory, in bytes; undefined for `none`. */
+  bytes(name: string, fallback: number | undefined): number | undefined {
+    const value = this.text(name);
+    if (value === "") return fallback;
+    if (value === "none") return undefined;
+    const parts = /^(\d{1,5}(?:\.\d{1,3})?)\s*(m|g)(?:i?b)?$/i.exec(value);
+    const bytes = Number(parts?.[1] ?? 0) * (parts?.[2]?.toLowerCase() === "g" ? 1024 ** 3 : 1024 ** 2);
+    if (bytes === 0) throw refuse(name, value, "an amount with m or g, such as 512m or 1.5g, or none");
+    return Math.round(bytes);
+  }
+
+  /** A positive number with a point in it or not; undefined for `none`. */
+  decimal(name: string, fallback: number | undefined): number | undefined {
+    const value = this.text(name);
+    if (value === "") return fallback;
+    if (value === "none") return undefined;
+    const number = /^\d{1,4}(?:\.\d{1,3})?$/.test(value) ? Number(value) : 0;
+    if (number === 0) throw refuse(name, value, "a number above 0, such as 0.5 or 2, or none");
+    return number;
+  }
+
   /** Non-empty lines, trimmed; lines that begin with `#` are comments. */
   lines(name: string): string[] {
     return this.raw(name)

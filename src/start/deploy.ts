@@ -1,3 +1,4 @@
+import type { RunningBackend } from "../backend/backend.ts";
 import type { AuthKeys } from "../credentials/auth-keys.ts";
 import { BackendError } from "../deployment/backend-error.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
@@ -10,8 +11,14 @@ import { ActionError } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
+import { type Deployable, reportMissing } from "./deployable.ts";
 import type { Launched } from "./launch.ts";
-import { type Prepared, reportMissing } from "./prepare.ts";
+import type { Prepared } from "./prepare.ts";
+
+/** Where the backend is, for us and for itself. */
+export interface Served {
+  readonly backend: Pick<RunningBackend, "url" | "siteUrl" | "siteOrigin">;
+}
 
 /** How the deployment is talked to. */
 interface Access {
@@ -24,8 +31,8 @@ interface Access {
 
 /** Sets all variables in one batch and returns their names, sorted. */
 export async function pushVariables(
-  prepared: Prepared,
-  launched: Launched,
+  prepared: Deployable,
+  launched: Served,
   keys: AuthKeys | undefined,
   client: DeploymentClient,
   deps: Deps,
@@ -70,8 +77,8 @@ function describe(functions: unknown, tables: unknown): string {
 
 /** Deploys the project; `23 functions, 6 tables from packages/backend`. */
 export async function deployProject(
-  prepared: Prepared,
-  launched: Launched,
+  prepared: Deployable,
+  launched: Served,
   { adminKey, client, signal }: Access,
   deps: Deps,
 ): Promise<string | undefined> {
@@ -99,25 +106,29 @@ export async function deployProject(
 }
 
 /** Seeds with `import`, one after the other: the backend handles one at a time (contract 7.3). */
-export async function importAll(prepared: Prepared, client: DeploymentClient, deps: Deps): Promise<string | undefined> {
+export async function importAll(
+  prepared: Deployable,
+  client: DeploymentClient,
+  deps: Deps,
+): Promise<string | undefined> {
   let documents = 0;
   for (const source of prepared.imports) {
-    const mode = source.format === "zip" ? "replaceAll" : "append";
+    const mode = source.format === "zip" ? "replaceAll" : prepared.tableMode;
     documents += (await importData(client, deps, source, { mode, showDocuments: prepared.inputs.showDocuments }))
       .documents;
   }
   return prepared.imports.length === 0 ? undefined : `${documents} documents from ${prepared.imports.length} files`;
 }
 
-export async function runFunctions(prepared: Prepared, client: DeploymentClient, deps: Deps): Promise<string[]> {
+export async function runFunctions(prepared: Deployable, client: DeploymentClient, deps: Deps): Promise<string[]> {
   const done = await runCalls(client, deps, prepared.calls, { showDocuments: prepared.inputs.showDocuments });
   return done.map(({ path, ms }) => `${path} (${seconds(ms)})`);
 }
 
 /** A green deploy does not mean that sign-in works (contract 12): an app that is its own issuer is asked for its keys. */
 export async function checkOwnIssuer(
-  prepared: Prepared,
-  launched: Launched,
+  prepared: Deployable,
+  launched: Served,
   keys: AuthKeys | undefined,
   deps: Deps,
 ): Promise<string | undefined> {
@@ -138,8 +149,8 @@ export async function checkOwnIssuer(
 
 /** What comes after the variables: deploy, import, functions, sign-in check; each is told as soon as it is done. */
 export async function deployAndSeed(
-  prepared: Prepared,
-  launched: Launched,
+  prepared: Deployable,
+  launched: Served,
   access: Access,
   timeline: Timeline,
   report: (facts: { deployed?: string; imported?: string; ran?: string[]; signIn?: string }) => void,

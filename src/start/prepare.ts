@@ -4,18 +4,13 @@ import { resolveBinary } from "../backend/binary-catalogue.ts";
 import { resolveImage } from "../backend/catalogue.ts";
 import type { DatabaseTarget } from "../backend/database.ts";
 import type { S3Settings } from "../backend/s3-settings.ts";
-import { type AuthKeys, authVariables, generateAuthKeys, readAuthKeys } from "../credentials/auth-keys.ts";
 import { checkInstanceSecret, generateInstanceSecret } from "../credentials/instance-secret.ts";
-import { readEnvFiles } from "../deployment/env-files.ts";
-import { type CodeScan, missingVariables, scanFunctions } from "../deployment/env-reads.ts";
-import { type FunctionCall, parseCalls } from "../deployment/functions.ts";
-import { type ImportSource, parseImport } from "../deployment/import.ts";
-import { findProject, type Project } from "../deployment/project.ts";
-import { parseVariables, planVariables, type VariablePlan } from "../deployment/variables.ts";
+import { parseVariables } from "../deployment/variables.ts";
 import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { checkS3Settings } from "./buckets.ts";
 import { checkDatabase } from "./database.ts";
+import { type Deployable, prepareDeployable } from "./deployable.ts";
 import type { StartInputs } from "./inputs.ts";
 import { tempOf } from "./run.ts";
 
@@ -31,28 +26,18 @@ const OWN_INPUT: Readonly<Record<string, string>> = {
 };
 
 /** All that can be known and checked before anything is started. */
-export interface Prepared {
+export interface Prepared extends Deployable {
   readonly inputs: StartInputs;
-  readonly workspace: string;
   readonly directory: string;
   readonly instanceSecret: string;
   readonly backendEnv: Readonly<Record<string, string>>;
   readonly database?: DatabaseTarget;
   readonly s3?: S3Settings;
-  readonly calls: readonly FunctionCall[];
-  readonly imports: readonly ImportSource[];
-  readonly project?: Project;
-  readonly scan?: CodeScan;
-  /** Pending while an RSA key is made; absent without `auth`. */
-  readonly authKeys?: Promise<AuthKeys>;
-  /** The variables to push, once the origins are known. */
-  variables(siteOrigin: string, keys: AuthKeys | undefined): VariablePlan;
-  /** Whether the deployment may hold data and variables already. */
-  readonly fresh: boolean;
 }
 
-function readBackendEnv(inputs: StartInputs): Record<string, string> {
-  const { variables } = parseVariables(inputs.backendEnv, "backend-env");
+/** @throws ActionError `input-conflict` for a variable that an input of its own sets */
+export function readBackendEnv(text: string): Record<string, string> {
+  const { variables } = parseVariables(text, "backend-env");
   for (const name of variables.keys()) {
     const input = OWN_INPUT[name];
     if (input !== undefined) {
@@ -60,21 +45,6 @@ function readBackendEnv(inputs: StartInputs): Record<string, string> {
     }
   }
   return Object.fromEntries(variables);
-}
-
-/** Keys of the user's own are read and proven at once; new ones are made while the backend starts. */
-async function keysOf(inputs: StartInputs, deps: Deps): Promise<{ readonly authKeys?: Promise<AuthKeys> }> {
-  if (inputs.auth === "none") return {};
-  if (inputs.jwtPrivateKey === undefined) {
-    const authKeys = generateAuthKeys();
-    // Whoever waits for them gets the error; until then it must not end the process.
-    authKeys.catch(() => undefined);
-    return { authKeys };
-  }
-  const keys = await readAuthKeys(inputs.jwtPrivateKey);
-  deps.log.mask(keys.jwtPrivateKey);
-  if (keys.notice !== undefined) deps.log.notice(keys.notice);
-  return { authKeys: Promise.resolve(keys) };
 }
 
 /**
@@ -133,71 +103,22 @@ export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared
   const instanceSecret = inputs.instanceSecret ?? generateInstanceSecret();
   checkInstanceSecret(instanceSecret);
   deps.log.mask(instanceSecret);
-  const backendEnv = readBackendEnv(inputs);
+  const backendEnv = readBackendEnv(inputs.backendEnv);
   const database = checkDatabase(inputs, backendEnv, deps);
   const s3 = checkS3Settings(backendEnv, deps);
-  const calls = parseCalls(inputs.run.join("\n"));
-  const imports = inputs.imports.map((text) => parseImport(text, workspace));
-  const envFiles = await readEnvFiles(inputs.envFiles, workspace);
-  const keys = await keysOf(inputs, deps);
-  const project = inputs.deploy ? await findProject(directory) : undefined;
-  const scan = project === undefined ? undefined : await scanFunctions(project);
   const fresh =
     inputs.data === undefined &&
     inputs.serviceContainer === undefined &&
     inputs.postgresUrl === undefined &&
     inputs.mysqlUrl === undefined;
-
-  const variables = (siteOrigin: string, keys: AuthKeys | undefined): VariablePlan =>
-    planVariables({
-      env: inputs.env,
-      envFiles,
-      envNames: inputs.envNames,
-      stepEnv: deps.env,
-      authReads: scan?.authReads ?? [],
-      ...(keys === undefined
-        ? {}
-        : {
-            auth: authVariables(keys, {
-              siteOrigin,
-              ...(inputs.appUrl === undefined ? {} : { appUrl: inputs.appUrl }),
-            }),
-          }),
-    });
-
-  // Names and sizes are the same whatever the keys and the origin will be.
-  const before = variables(
-    "http://127.0.0.1:3211",
-    inputs.auth === "none" ? undefined : { jwtPrivateKey: "made later", jwks: "{}" },
-  );
-  for (const secret of before.masks) deps.log.mask(secret);
-  for (const notice of before.notices) deps.log.notice(notice);
-  if (scan !== undefined && fresh) reportMissing(scan, new Set(before.values.keys()), deps);
-
+  const deployable = await prepareDeployable(inputs, { workspace, fresh, tableMode: "append" }, deps);
   return {
+    ...deployable,
     inputs,
-    workspace,
     directory,
     instanceSecret,
     backendEnv,
-    calls,
-    imports,
-    fresh,
-    variables,
     ...(database === undefined ? {} : { database }),
     ...(s3 === undefined ? {} : { s3 }),
-    ...(project === undefined ? {} : { project }),
-    ...(scan === undefined ? {} : { scan }),
-    ...keys,
   };
-}
-
-/**
- * Names all variables that the code reads and nothing sets, at once.
- * @throws ActionError for those that `auth.config` reads: the push would fail on the first of them
- */
-export function reportMissing(scan: CodeScan, known: ReadonlySet<string>, deps: Deps): void {
-  const { notice, error } = missingVariables(scan, known);
-  if (notice !== undefined) deps.log.notice(notice);
-  if (error !== undefined) throw error;
 }

@@ -86,7 +86,8 @@ function checkPlace(inputs: StartInputs): void {
   }
 }
 
-function checkAuth(inputs: StartInputs): void {
+/** @throws ActionError `input-conflict`, `input-invalid` */
+export function checkAuth(inputs: Pick<StartInputs, "auth" | "appUrl" | "jwtPrivateKey">): void {
   const { auth, appUrl, jwtPrivateKey } = inputs;
   if (auth === "none" && jwtPrivateKey !== undefined) {
     throw conflict("jwt-private-key is set, but auth is none.", "Set auth: convex-auth, or leave the key out.");
@@ -104,13 +105,18 @@ function checkAuth(inputs: StartInputs): void {
 }
 
 function checkDeploy(inputs: StartInputs): void {
+  checkUrlVariables(inputs.urlVariables);
   if (inputs.paused && inputs.run.length > 0) {
     throw conflict(
       "run is set, but the deployment stays paused, and a paused deployment runs no functions.",
       "Leave one of them out.",
     );
   }
-  for (const name of inputs.urlVariables) {
+}
+
+/** @throws ActionError `input-invalid` */
+export function checkUrlVariables(names: readonly string[]): void {
+  for (const name of names) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw invalid("url-variables", name, "names of environment variables, such as VITE_CONVEX_URL");
     }

@@ -24,6 +24,8 @@ export interface StepOptions {
   readonly onLine?: (line: string) => void;
   /** Kills the step with this signal as soon as the log matches, or that much later. */
   readonly killWhen?: { readonly log: RegExp; readonly signal: NodeJS.Signals; readonly afterMs?: number };
+  /** Kills the step with this signal at that moment, if it still runs. */
+  readonly killAfter?: { readonly ms: number; readonly signal: NodeJS.Signals };
 }
 
 /** The `NAME<<word` and `NAME=value` lines that a step writes for its runner. */
@@ -144,8 +146,11 @@ export class Job {
       child.stdout.on("data", take);
       child.stderr.on("data", take);
       child.on("error", fail);
+      const { killAfter } = options;
+      const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill(killAfter.signal), killAfter.ms);
       child.on("exit", (code) => {
         clearTimeout(killer);
+        clearTimeout(timer);
         done({ exitCode: code ?? 137, log });
       });
     });

@@ -6,6 +6,7 @@ import { readBackupInputs } from "../../src/backup/inputs.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
+import { readPreviewInputs } from "../../src/preview/inputs.ts";
 import { readRestoreInputs } from "../../src/restore/inputs.ts";
 import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
@@ -42,6 +43,7 @@ const withSource =
 const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[], string][] = [
   [".", readStartInputs, ["job-status"], "src/start"],
   ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
+  ["preview", readPreviewInputs, [], "src/preview"],
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
   ["backup", (read) => readBackupInputs(withDestination(read), CREDENTIALS), [], "src/backup"],
   ["restore", (read) => readRestoreInputs(withSource(read), CREDENTIALS, "/"), [], "src/restore"],

@@ -2,15 +2,14 @@ import type { Deps } from "../../system/deps.ts";
 import { freePorts } from "../../system/ports.ts";
 import type { BackendSpec, RunningBackend, SaveState } from "../backend.ts";
 import { checkAlias } from "./alias.ts";
+import { backendConfig, hostConfig } from "./config.ts";
 import { createContainer, removeContainer, startContainer as startCreated } from "./containers.ts";
 import { dataMount, type Mount } from "./data.ts";
 import type { Engine } from "./engine.ts";
-import { backendVariables } from "./environment.ts";
 import type { Fields } from "./fields.ts";
-import { withForwards } from "./forwarder.ts";
 import type { Image } from "./image.ts";
 import { jobLabels, type Labels } from "./labels.ts";
-import { API_PORT, forwardsFor, networkOrigins, type Origins, publishedOrigins, SITE_PORT } from "./origins.ts";
+import { API_PORT, networkOrigins, type Origins, publishedOrigins, SITE_PORT } from "./origins.ts";
 import { findPlace, type Place } from "./place.ts";
 import { isPortTaken, portTaken, takenPort } from "./port-taken.ts";
 import { reachableHost } from "./publish.ts";
@@ -84,7 +83,7 @@ async function startOnNetwork(
   await checkAlias(engine, network, spec.instanceName);
   const origins = networkOrigins(spec, spec.instanceName);
   const id = await createContainer(engine, plan.options.owner, {
-    ...containerConfig(plan, origins),
+    ...backendConfig(plan.spec, origins, plan.options.image, plan.labels),
     HostConfig: { ...hostConfig(mounts), NetworkMode: network },
     NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: [spec.instanceName] } } },
   });
@@ -125,7 +124,7 @@ async function publish(
   const bindings = (outer: number): Fields[] => [{ HostIp: spec.bind, HostPort: String(outer) }];
   const network = place.kind === "network" ? undefined : place.network;
   const id = await createContainer(engine, options.owner, {
-    ...containerConfig(plan, origins),
+    ...backendConfig(plan.spec, origins, plan.options.image, plan.labels),
     HostConfig: {
       ...hostConfig(mounts),
       ...(network === undefined ? {} : { NetworkMode: network }),
@@ -151,28 +150,4 @@ type Ports = readonly [port: number, sitePort: number];
 async function choosePorts(spec: BackendSpec): Promise<Ports> {
   const [first = 0, second = 0] = spec.port === 0 || spec.sitePort === 0 ? await freePorts(2, spec.bind) : [];
   return [spec.port || first, spec.sitePort || second];
-}
-
-function containerConfig(plan: Plan, origins: Origins): Fields {
-  const { spec, options, labels } = plan;
-  const entry = withForwards(forwardsFor(origins), options.image);
-  return {
-    Image: options.image.reference,
-    Env: Object.entries(backendVariables(spec, origins)).map(([name, value]) => `${name}=${value}`),
-    Labels: labels,
-    ExposedPorts: { [`${API_PORT}/tcp`]: {}, [`${SITE_PORT}/tcp`]: {} },
-    // PID 1 in a container ignores SIGTERM (contract 1.6): whoever stops it by hand must not wait for the kill.
-    StopSignal: "SIGINT",
-    ...(entry === undefined ? {} : { Entrypoint: entry.entrypoint, Cmd: entry.cmd }),
-  };
-}
-
-function hostConfig(mounts: readonly Mount[]): Fields {
-  return {
-    Mounts: mounts,
-    // A service of the job on this machine (a mail catcher, a payment fake) is reached by functions under this name.
-    ExtraHosts: ["host.docker.internal:host-gateway"],
-    // The engine's default may be one that cannot be read back, or that fills the disk.
-    LogConfig: { Type: "json-file", Config: { "max-size": "50m", "max-file": "2" } },
-  };
 }

@@ -11,6 +11,8 @@ export interface ContainerInfo {
   readonly running: boolean;
   readonly exitCode: number;
   readonly outOfMemory: boolean;
+  /** How often its restart policy started it again. */
+  readonly restarts: number;
   readonly env: Readonly<Record<string, string>>;
   /** Host ports by inner port (`3210/tcp`). */
   readonly ports: Readonly<Record<string, number>>;
@@ -27,7 +29,12 @@ export interface ContainerEntry {
   readonly image: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly running: boolean;
+  /** `created`, `running`, `exited`, … */
+  readonly state: string;
+  readonly created: Date;
   readonly publicPorts: readonly number[];
+  /** Names of its networks. */
+  readonly networks: readonly string[];
 }
 
 function at(id: string, rest = ""): string {
@@ -49,6 +56,14 @@ export async function startContainer(engine: Engine, id: string): Promise<void> 
 export async function killContainer(engine: Engine, id: string, signal: "SIGINT" | "SIGKILL"): Promise<boolean> {
   const what = `send ${signal} to the container ${id}`;
   return unless([404, 409], () => engine.request(what, at(id, "/kill"), { method: "POST", query: { signal } }));
+}
+
+/** Asks it to end by its own stop signal, and kills it after `seconds`. @returns false when there is none or it does not run */
+export async function stopContainer(engine: Engine, id: string, seconds: number): Promise<boolean> {
+  const query = { t: String(seconds) };
+  return unless([304, 404], () =>
+    engine.request(`stop the container ${id}`, at(id, "/stop"), { method: "POST", query }),
+  );
 }
 
 /** Removes it, running or not, with its anonymous volumes. @returns false when there is none */
@@ -88,6 +103,7 @@ function containerInfo(json: Fields): ContainerInfo {
     running: state["Running"] === true,
     exitCode: numberOf(state["ExitCode"]) ?? 0,
     outOfMemory: state["OOMKilled"] === true,
+    restarts: numberOf(json["RestartCount"]) ?? 0,
     env: Object.fromEntries(textsOf(config["Env"]).map((entry) => splitOnce(entry, "="))),
     ports: hostPorts(fieldsOf(network["Ports"])),
     networkMode: textOf(fieldsOf(json["HostConfig"])["NetworkMode"]) ?? "",
@@ -130,7 +146,10 @@ export async function listContainers(
       image: textOf(entry["Image"]) ?? "",
       labels: textMapOf(entry["Labels"]),
       running: entry["State"] === "running",
+      state: textOf(entry["State"]) ?? "",
+      created: new Date((numberOf(entry["Created"]) ?? 0) * 1000),
       publicPorts: listOf(entry["Ports"]).flatMap((port) => numberOf(fieldsOf(port)["PublicPort"]) ?? []),
+      networks: Object.keys(fieldsOf(fieldsOf(entry["NetworkSettings"])["Networks"])),
     };
   });
 }

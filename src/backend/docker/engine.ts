@@ -44,9 +44,9 @@ export class Engine {
   readonly #deps: Deps;
   readonly #transport: EngineTransport;
 
-  constructor(deps: Deps, address: EngineAddress, transport: EngineTransport, apiVersion: string) {
+  constructor(deps: Deps, address: EngineAddress, transport: EngineTransport, apiVersion: string, where?: string) {
     this.address = address;
-    this.where = withoutTls(address);
+    this.where = where ?? withoutTls(address);
     this.host = transport.host;
     this.apiVersion = apiVersion;
     this.#deps = deps;
@@ -114,10 +114,12 @@ export class Engine {
 
 /**
  * Connects to the engine at `address`, or to the one that the `docker` command would use.
+ * @param known what people call it, where the address is only our way to it
  * @throws ActionError `engine-not-running`, `engine-not-permitted`, `engine-windows-containers`, `engine-too-old`, `engine-address`, `engine-context`, `engine-tls`
  */
-export async function connectEngine(deps: Deps, address?: EngineAddress): Promise<Engine> {
+export async function connectEngine(deps: Deps, address?: EngineAddress, known?: string): Promise<Engine> {
   const chosen = address ?? findEngine(deps.env, deps.platform);
+  const where = known ?? withoutTls(chosen);
   const transport = transportOf(chosen);
   const ping = await deps.http
     .request(`${transport.base}/_ping`, {
@@ -126,11 +128,11 @@ export async function connectEngine(deps: Deps, address?: EngineAddress): Promis
       ...(transport.tls === undefined ? {} : { tls: transport.tls }),
     })
     .catch((error: unknown) => {
-      throw unreachable(withoutTls(chosen), error);
+      throw unreachable(where, error);
     });
-  if (ping.status !== 200) throw notRunning(withoutTls(chosen), `it answers with status ${ping.status}`);
+  if (ping.status !== 200) throw notRunning(where, `it answers with status ${ping.status}`);
   if (header(ping, "ostype") === "windows") throw windowsOnly();
-  return new Engine(deps, chosen, transport, negotiated(withoutTls(chosen), header(ping, "api-version") ?? "1.41"));
+  return new Engine(deps, chosen, transport, negotiated(where, header(ping, "api-version") ?? "1.41"), where);
 }
 
 function header(response: HttpResponse, name: string): string | undefined {

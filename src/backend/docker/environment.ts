@@ -5,7 +5,10 @@ import type { Origins } from "./origins.ts";
  * The container's variables (contract 1.2). Those that the image's scripts read are ours and win over `backendEnv`.
  * The log is kept free of colours, which would end up in error messages.
  */
-export function backendVariables(spec: BackendSpec, origins: Origins): Record<string, string> {
+export function backendVariables(
+  spec: Pick<BackendSpec, "instanceName" | "instanceSecret" | "backendEnv" | "postgresUrl" | "mysqlUrl">,
+  origins: Pick<Origins, "cloudOrigin" | "siteOrigin">,
+): Record<string, string> {
   return {
     NO_COLOR: "1",
     ...beacon(spec.backendEnv),

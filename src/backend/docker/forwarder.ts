@@ -1,16 +1,16 @@
 import type { Forward } from "./origins.ts";
 
 /**
- * Runs in the container with the image's own node; arguments are `host|port|target`. Nothing may end it: without it
- * Node actions fail with `fetch failed`. An address that cannot be listened on (no IPv6) is left out.
+ * Runs in the container with the image's own node; arguments are `host|port|target`, or `host|port|target|to` for
+ * another host than the own loopback. Nothing may end it: without it Node actions fail with `fetch failed`. An address that cannot be listened on (no IPv6) is left out.
  */
 const SCRIPT = `
 const net = require("net");
 process.on("uncaughtException", () => {});
 for (const entry of process.argv.slice(1)) {
-  const [host, port, target] = entry.split("|");
+  const [host, port, target, to = "127.0.0.1"] = entry.split("|");
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (outer) => {
-    const inner = net.connect({ host: "127.0.0.1", port: Number(target), allowHalfOpen: true, noDelay: true });
+    const inner = net.connect({ host: to, port: Number(target), allowHalfOpen: true, noDelay: true });
     outer.on("error", () => inner.destroy());
     inner.on("error", () => outer.destroy());
     outer.pipe(inner).pipe(outer);
@@ -30,4 +30,9 @@ export function withForwards(
   if (forwards.length === 0) return undefined;
   const entries = forwards.map(({ host, port, target }) => `${host}|${port}|${target}`).join(" ");
   return { entrypoint: ["/bin/sh", "-c", WRAPPER, "sh", SCRIPT, entries], cmd: [...image.entrypoint, ...image.cmd] };
+}
+
+/** A program of its own that passes connections to `ports` on to the same ports of another container. */
+export function gatewayTo(host: string, ports: readonly number[]): readonly string[] {
+  return ["node", "-e", SCRIPT, ...ports.map((port) => `0.0.0.0|${port}|${port}|${host}`)];
 }

@@ -10,7 +10,7 @@ const PREFIX = "dev.convex-selfhost.action";
 export const LABEL = {
   /** Unique a step; the state of the post step names it. */
   owner: `${PREFIX}.owner`,
-  /** What it is for: `job` goes with the job, other kinds live longer. */
+  /** What it is for: `job` goes with the job, `preview` with its pull request. */
   kind: `${PREFIX}.kind`,
   instance: `${PREFIX}.instance`,
   repository: `${PREFIX}.repository`,
@@ -24,6 +24,23 @@ export const LABEL = {
   machine: `${PREFIX}.machine`,
   /** The process that lives as long as the job, as `jobProcess` writes it. */
   process: `${PREFIX}.process`,
+  /** A preview's name below its repository. */
+  preview: `${PREFIX}.preview`,
+  /** Pull request of a preview. */
+  number: `${PREFIX}.number`,
+  /** What a container of a preview is for: `backend`, `gateway`, `dashboard`. */
+  role: `${PREFIX}.role`,
+  /** Keyed hash of all settings of a container: equal means that nothing has to change. */
+  settings: `${PREFIX}.settings`,
+  /** The origins of a preview, and the ports that were chosen for it. */
+  cloudOrigin: `${PREFIX}.cloud-origin`,
+  siteOrigin: `${PREFIX}.site-origin`,
+  ports: `${PREFIX}.ports`,
+  /** Of a marker volume: the commit, how long it lives from the volume's time on, what was deployed, onto which data. */
+  commit: `${PREFIX}.commit`,
+  ttl: `${PREFIX}.ttl`,
+  deployed: `${PREFIX}.deployed`,
+  data: `${PREFIX}.data`,
 } as const;
 
 export type Labels = Readonly<Record<string, string>>;

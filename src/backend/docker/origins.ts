@@ -39,7 +39,7 @@ function withOrigins(spec: BackendSpec, url: string, siteUrl: string): Origins {
  * call the cloud origin, sign-in the site origin (contract 8.3). Other origins are the user's business.
  * @throws ActionError `origin-port-crossed` when an origin has the inner port of the other service
  */
-export function forwardsFor(origins: Origins): Forward[] {
+export function forwardsFor(origins: Pick<Origins, "cloudOrigin" | "siteOrigin">): Forward[] {
   return [
     ...forwardOf("cloud-origin", origins.cloudOrigin, API_PORT, SITE_PORT),
     ...forwardOf("site-origin", origins.siteOrigin, SITE_PORT, API_PORT),

@@ -42,6 +42,8 @@ export interface ActOptions {
   readonly vars?: Readonly<Record<string, string>>;
   /** For all steps. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What starts the workflow; a push when absent. */
+  readonly event?: { readonly name: string; readonly payload: unknown };
   /** Runs the jobs in containers of this image instead of on the host. */
   readonly image?: string;
   /** The home of an earlier run: its tool cache is found again. */
@@ -212,13 +214,16 @@ function commandOf(options: ActOptions, folder: string): string[] {
   // JSON is YAML; in files, because the arguments of act are searched for secrets too.
   writeFileSync(secrets, JSON.stringify(options.secrets ?? {}));
   writeFileSync(variables, JSON.stringify({ ...worldVariables(), ...options.vars }));
+  const event = options.event === undefined ? [] : ["-e", join(folder, "event.json")];
+  if (options.event !== undefined) writeFileSync(join(folder, "event.json"), JSON.stringify(options.event.payload));
   const platform = options.image === undefined ? "-self-hosted" : options.image;
   const env = Object.entries({ ...npmOffline(), RUNNER_NAME: "act", ...options.env }).flatMap(([name, value]) => [
     "--env",
     `${name}=${value}`,
   ]);
   return [
-    ...["push", "--json", "-W", workflow, "-P", `ubuntu-latest=${platform}`, "--rm", "--concurrent-jobs", "4"],
+    ...[options.event?.name ?? "push", ...event],
+    ...["--json", "-W", workflow, "-P", `ubuntu-latest=${platform}`, "--rm", "--concurrent-jobs", "4"],
     ...["--pull=false", "--action-offline-mode", "--no-cache-server", "--artifact-server-addr", "127.0.0.1"],
     ...["--local-repository", `convex-selfhost/action@v1=${action}`],
     ...["--secret-file", secrets, "--var-file", variables, ...env],

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { appendFile, chown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -34,9 +34,14 @@ async function owned(path: string): Promise<void> {
   await chown(path, Number(stdout), -1);
 }
 
-/** A throwaway server on 127.0.0.1 with user `postgres`, password `pg/pass`, and TLS where a certificate is wanted. */
-export async function startCluster(programs: string, tls: boolean): Promise<Cluster> {
-  const directory = await mkdtemp(join(tmpdir(), "postgres-test-"));
+/** A throwaway server on 127.0.0.1, or on `address` for all who reach it, with user `postgres`, password `pg/pass`, and TLS where a certificate is wanted. */
+export async function startCluster(
+  programs: string,
+  tls: boolean,
+  address = "127.0.0.1",
+  below = tmpdir(),
+): Promise<Cluster> {
+  const directory = await mkdtemp(join(below, "postgres-test-"));
   await owned(directory);
   const secret = join(directory, "password");
   await writeFile(secret, "pg/pass\n");
@@ -44,8 +49,9 @@ export async function startCluster(programs: string, tls: boolean): Promise<Clus
   const data = join(directory, "data");
   const init = ["-D", data, "-U", "postgres", "-A", "scram-sha-256", `--pwfile=${secret}`, "--no-sync"];
   await asServer(join(programs, "initdb"), init);
+  if (address !== "127.0.0.1") await appendFile(join(data, "pg_hba.conf"), "host all all 0.0.0.0/0 scram-sha-256\n");
   const [port = 0] = await freePorts(1);
-  const settings = ["-h 127.0.0.1", `-p ${port}`, `-k ${directory}`, "-c fsync=off"];
+  const settings = [`-h ${address}`, `-p ${port}`, `-k ${directory}`, "-c fsync=off"];
   if (tls) {
     await makeCertificates(directory);
     for (const name of ["server.key", "server.pem"]) await owned(join(directory, name));

@@ -20,6 +20,7 @@ function preparedWith(imports: readonly ImportSource[]): Prepared {
       throw new Error("no variables are asked for");
     },
     fresh: true,
+    tableMode: "append",
   };
 }
 

@@ -98,6 +98,7 @@ function jobPlace(folder: string): Place {
     running: true,
     exitCode: 0,
     outOfMemory: false,
+    restarts: 0,
     env: {},
     ports: {},
   };

@@ -1,0 +1,24 @@
+import type { Applied } from "./target.ts";
+
+/** What there is to tell about an `up`, as far as it got. */
+export interface UpReport {
+  readonly name?: string;
+  readonly number?: number;
+  readonly where?: string;
+  readonly outcome?: Applied["outcome"];
+  readonly url?: string;
+  readonly siteUrl?: string;
+  readonly dashboardUrl?: string;
+  readonly commit?: string;
+  readonly release?: string;
+  readonly imageDigest?: string;
+  readonly readyMs?: number;
+  readonly variables?: readonly string[];
+  readonly deployed?: string;
+  readonly imported?: string;
+  readonly ran?: readonly string[];
+  readonly signIn?: string;
+  /** When it goes if nobody pushes. */
+  readonly expires?: Date;
+  readonly fork?: boolean;
+}

@@ -1,0 +1,139 @@
+/** One pull request's life in a local runner, its preview on another machine behind SSH. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ActRun } from "../harness/act.ts";
+import { makeProject } from "../harness/act.ts";
+import { leaks } from "../harness/leaks.ts";
+import { commitOf, get, job, PREVIEW_SECRET, type PreviewHost, pullRequestEvent, startHost } from "./world.ts";
+
+/** Ten workflows, one after the other. */
+const PATIENCE_MS = 480_000;
+
+let host: PreviewHost;
+let project: string;
+let clean: string[];
+const runs: ActRun[] = [];
+beforeAll(async () => {
+  host = await startHost([1, 2, 3, 4]);
+  project = await makeProject();
+  clean = await host.inventory();
+}, 120_000);
+afterAll(async () => {
+  await host.stop();
+});
+
+/** Runs the workflow for an event of this pull request; it must succeed. */
+async function on(number: number, action: string, vars: Readonly<Record<string, string>> = {}): Promise<ActRun> {
+  const run = await job({ host, project, event: pullRequestEvent(host, number, action), vars });
+  runs.push(run);
+  expect(run.exitCode, run.log).toBe(0);
+  return run;
+}
+
+async function sweep(vars: Readonly<Record<string, string>> = {}): Promise<ActRun> {
+  const event = { name: "schedule", payload: { schedule: "17 3 * * *" } };
+  const run = await job({ host, project, event, vars: { COMMAND: "sweep", ...vars } });
+  runs.push(run);
+  expect(run.exitCode, run.log).toBe(0);
+  return run;
+}
+
+/** Names of the previews on the host. */
+const previews = async (): Promise<string[]> =>
+  (await host.inventory()).flatMap((line) => /^container convex-preview-\w+-(pr-\d+) running$/.exec(line)?.[1] ?? []);
+
+const states = (number: number): string[] =>
+  host.github.state.deployments
+    .filter(({ task }) => task === `preview:pr-${number}`)
+    .map(({ statuses }) => statuses.map(({ state }) => state).join(" "));
+
+describe("a pull request", () => {
+  it(
+    "gets a preview, keeps it over a push, and loses it when it is closed",
+    async () => {
+      const pull = host.github.state.open(1, { commit: commitOf(1) });
+      const first = await on(1, "opened");
+      expect(first.outputs("convex")).toMatchObject({
+        action: "up",
+        name: "pr-1",
+        url: "https://pr-1.preview.test",
+        "site-url": "https://pr-1-site.preview.test",
+        outcome: "created",
+        deployed: "true",
+      });
+      expect(await get(host, "https://pr-1-site.preview.test/rooms")).toContain("Room 1");
+      expect(first.summary).toContain("Preview pr-1 is up");
+      expect(host.github.comments).toHaveLength(1);
+      expect(host.github.comments[0]?.body).toContain("https://pr-1.preview.test");
+      expect(states(1)).toEqual(["queued in_progress success"]);
+
+      const again = await on(1, "reopened");
+      expect(again.outputs("convex")).toMatchObject({ outcome: "unchanged", deployed: "true" });
+      expect(again.output("convex")).toContain("is deployed already");
+
+      pull.commit = commitOf(2);
+      const second = await on(1, "synchronize");
+      expect(second.outputs("convex")).toMatchObject({ outcome: "unchanged", deployed: "true", commit: commitOf(2) });
+      // Seeded once: three rooms, not six.
+      expect(JSON.parse(await get(host, "https://pr-1-site.preview.test/rooms"))).toHaveLength(3);
+      expect(host.github.comments).toHaveLength(1);
+      expect(host.github.comments[0]?.body).toContain(commitOf(2).slice(0, 7));
+
+      pull.state = "closed";
+      const last = await on(1, "closed");
+      expect(last.outputs("convex")["action"]).toBe("down");
+      expect(await host.inventory()).toEqual(clean);
+      expect(host.github.comments[0]?.body).toContain("Preview removed");
+      expect(states(1).every((all) => all.endsWith("inactive"))).toBe(true);
+      await on(1, "closed");
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "loses its preview in a sweep when nobody told of its end, and the ones idle longest go first",
+    async () => {
+      const { state } = host.github;
+      for (const number of [2, 3, 4]) {
+        state.open(number, { commit: commitOf(number) });
+        await on(number, "opened");
+      }
+      expect(await previews()).toEqual(["pr-2", "pr-3", "pr-4"]);
+      const three = state.pullRequests.find(({ number }) => number === 3);
+      if (three !== undefined) three.state = "closed";
+
+      const dry = await sweep({ DRY_RUN: "true" });
+      expect(dry.summary).toContain("would be removed");
+      expect(await previews()).toEqual(["pr-2", "pr-3", "pr-4"]);
+
+      const real = await sweep({ MAX_PREVIEWS: "1" });
+      expect(JSON.parse(real.outputs("convex")["removed"] ?? "")).toEqual(["pr-3", "pr-2"]);
+      expect(await previews()).toEqual(["pr-4"]);
+      const told = host.github.comments.filter(({ issue }) => [2, 3].includes(issue)).map(({ body }) => body);
+      expect(told.every((body) => body.includes("Preview removed"))).toBe(true);
+      expect(real.summary).toMatch(/pr-4 \| .* MB \| .* MB \| stays/);
+
+      await sweep({ TTL: "1m" });
+      const four = state.pullRequests.find(({ number }) => number === 4);
+      if (four !== undefined) four.state = "closed";
+      await sweep();
+      expect(await host.inventory()).toEqual(clean);
+    },
+    PATIENCE_MS,
+  );
+
+  it("is told nothing that is secret, and GitHub nothing that it would not take", () => {
+    expect(host.github.defects).toEqual([]);
+    const told = [host.github.comments, host.github.state.deployments].map((list) => JSON.stringify(list)).join("\n");
+    for (const run of runs) {
+      const key = run.outputs("convex")["admin-key"];
+      const secrets = {
+        PREVIEW_SECRET,
+        key: host.remote.key,
+        OPENAI: "sk-sentinel-openai-4711",
+        ...(key === undefined ? {} : { admin: key }),
+      };
+      const argv = run.argv.filter((command) => !command.includes("--instance-secret")).join("\n");
+      expect(leaks(secrets, { log: run.log, summary: run.summary, argv, told })).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,150 @@
+/** What is put onto a preview, against the stand-in backend: what stays over pushes, what a fork gets. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DeploymentClient } from "../../../src/deployment/client.ts";
+import { deployTo, fingerprintOf } from "../../../src/preview/deploy.ts";
+import { type PreviewInputs, readPreviewInputs } from "../../../src/preview/inputs.ts";
+import { type PreparedUp, prepareUp, type UpPlan } from "../../../src/preview/prepare.ts";
+import type { UpReport } from "../../../src/preview/report.ts";
+import { Timeline } from "../../../src/runner/timeline.ts";
+import { systemClock } from "../../../src/system/clock.ts";
+import { type Standin, startStandin } from "../../standin/standin.ts";
+import { scratch, testDeps } from "../backend/docker/support.ts";
+
+const PLAN: UpPlan = { action: "up", name: "pr-1", number: 1, commit: "a".repeat(40), branch: "topic", fork: false };
+const DEFAULTS: Readonly<Record<string, string>> = {
+  "preview-secret": "0123456789abcdef0123456789abcdef",
+  deploy: "false",
+};
+
+let standin: Standin;
+beforeAll(async () => {
+  standin = await startStandin();
+});
+afterAll(() => standin.stop());
+
+const inputsWith = (given: Readonly<Record<string, string>>): PreviewInputs =>
+  readPreviewInputs((name) => ({ ...DEFAULTS, ...given })[name] ?? "");
+
+async function prepared(
+  given: Readonly<Record<string, string>> = {},
+  plan: UpPlan = PLAN,
+  env: Readonly<Record<string, string>> = {},
+): Promise<PreparedUp> {
+  return await prepareUp(inputsWith(given), plan, "acme/app", testDeps({ GITHUB_WORKSPACE: scratch(), ...env }));
+}
+
+async function deploy(
+  what: PreparedUp,
+  wish = { unchanged: false, seed: true },
+): Promise<{ report: UpReport; variables: Map<string, string>; masked: readonly string[] }> {
+  const deps = testDeps();
+  const { url, siteUrl, adminKey } = standin;
+  const client = new DeploymentClient({ ...deps, clock: systemClock, url, adminKey });
+  let report: UpReport = {};
+  const origins = { cloud: url, site: siteUrl };
+  const tell = (facts: Partial<UpReport>): void => {
+    report = { ...report, ...facts };
+  };
+  await deployTo(what, { client, adminKey, origins }, wish, new Timeline(systemClock, 0), tell, deps);
+  return { report, variables: await client.listVariables(), masked: deps.masked };
+}
+
+describe("deployTo", () => {
+  it("makes the keys of Convex Auth once, and keeps them over later ups", async () => {
+    const first = await deploy(await prepared({ auth: "convex-auth", "app-url": "https://app.example.com" }));
+    expect(first.report.variables).toEqual(["JWKS", "JWT_ISSUER", "JWT_PRIVATE_KEY", "SITE_URL"]);
+    const again = await deploy(await prepared({ auth: "convex-auth", "app-url": "https://other.example.com" }));
+    expect(again.report.variables).toEqual(["SITE_URL"]);
+    expect(again.variables.get("JWT_PRIVATE_KEY")).toBe(first.variables.get("JWT_PRIVATE_KEY"));
+    expect(again.masked).toContain(first.variables.get("JWT_PRIVATE_KEY"));
+  });
+
+  it("sets what differs, and pushes nothing where commit and variables are the same", async () => {
+    const what = await prepared({ env: "A=1\nB=2" });
+    expect((await deploy(what)).report.variables).toEqual(["A", "B"]);
+    expect((await deploy(what, { unchanged: true, seed: false })).report).toEqual({
+      variables: [],
+      deployed: "unchanged",
+    });
+    const other = await prepared({ env: "A=1\nB=3" });
+    expect((await deploy(other, { unchanged: true, seed: false })).report).toEqual({ variables: ["B"] });
+  });
+
+  it("seeds only what no up came to its end on", async () => {
+    const folder = scratch();
+    writeFileSync(join(folder, "rooms.jsonl"), '{"name":"one"}\n{"name":"two"}\n');
+    const what = await prepared({ import: "rooms.jsonl" }, PLAN, { GITHUB_WORKSPACE: folder });
+    expect((await deploy(what, { unchanged: false, seed: false })).report).not.toHaveProperty("imported");
+    // Twice, as after an interruption: the table is replaced, not doubled.
+    for (let time = 0; time < 2; time += 1) {
+      expect((await deploy(what)).report.imported).toBe("2 documents from 1 files");
+    }
+    const client = new DeploymentClient({
+      ...testDeps(),
+      clock: systemClock,
+      url: standin.url,
+      adminKey: standin.adminKey,
+    });
+    const page = await client.systemQuery("_system/cli/tableData", {
+      table: "rooms",
+      order: "asc",
+      paginationOpts: { cursor: null, numItems: 10 },
+    });
+    expect((page as { page: unknown[] }).page).toHaveLength(2);
+  });
+});
+
+describe("fingerprintOf", () => {
+  it("differs by what would be deployed, and by the preview's own key", async () => {
+    const all = await Promise.all([
+      prepared(),
+      prepared({}, { ...PLAN, commit: "b".repeat(40) }),
+      prepared({ "working-directory": "other" }),
+      prepared({ version: `sha256:${"1".repeat(64)}` }),
+      prepared({}, { ...PLAN, name: "pr-2" }),
+    ]);
+    expect(new Set(all.map(fingerprintOf)).size).toBe(all.length);
+    expect(fingerprintOf(await prepared())).toBe(fingerprintOf(await prepared()));
+  });
+});
+
+describe("prepareUp for a fork", () => {
+  const fork: UpPlan = { ...PLAN, fork: true };
+  const push = { functions: "convex/", appDefinition: { changedModules: [], unchangedModuleHashes: [] } };
+  const file = { format: 1, cliVersion: "1.48.0", push: { ...push, componentDefinitions: [], nodeDependencies: [] } };
+
+  function workspace(): string {
+    const folder = scratch();
+    writeFileSync(join(folder, "push.json"), JSON.stringify(file));
+    return folder;
+  }
+
+  it("takes fork-env and nothing else of what the workflow has", async () => {
+    const given = {
+      "push-file": "push.json",
+      "fork-env": "GREETING=hello",
+      "fork-label": "ok",
+      env: "A=1",
+      "env-names": "SECRET",
+      "postgres-url": "postgresql://user:password@db.example.com",
+      deploy: "true",
+    };
+    const env = { GITHUB_WORKSPACE: workspace(), SECRET: "sentinel-of-the-step" };
+    const what = await prepared(given, fork, env);
+    expect([...what.deployable.variables("https://site", undefined).values]).toEqual([["GREETING", "hello"]]);
+    expect(what).not.toHaveProperty("database");
+    expect(what.deployable).not.toHaveProperty("project");
+    expect(what.inputs.exportEnv).toBe(false);
+  });
+
+  it.each([
+    ["input-missing", {}],
+    ["input-conflict", { "push-file": "push.json", "backend-env": "AWS_SECRET_ACCESS_KEY=sentinel" }],
+    ["push-file-invalid", { "push-file": "absent.json" }],
+  ] as const)("answers with %s to %j", async (code, given) => {
+    const env = { GITHUB_WORKSPACE: workspace() };
+    await expect(prepared(given as Record<string, string>, fork, env)).rejects.toMatchObject({ code });
+  });
+});

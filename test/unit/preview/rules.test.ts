@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { readPreviewInputs } from "../../../src/preview/inputs.ts";
+import { checkPreviewInputs } from "../../../src/preview/rules.ts";
+
+const GOOD: Readonly<Record<string, string>> = {
+  host: "ssh://deploy@preview.example.com",
+  "ssh-key": "a key that is judged later",
+  "known-hosts": "host ssh-ed25519 AAAA",
+  domain: "{name}.preview.example.com",
+  "preview-secret": "0123456789abcdef0123456789abcdef",
+};
+
+function check(given: Readonly<Record<string, string>>): void {
+  const all = { ...GOOD, ...given };
+  checkPreviewInputs(readPreviewInputs((name) => all[name] ?? ""));
+}
+
+describe("checkPreviewInputs", () => {
+  it("takes what the documentation shows", () => {
+    expect(() => check({})).not.toThrow();
+    expect(() => check({ command: "sweep", domain: "", "preview-secret": "" })).not.toThrow();
+    expect(() => check({ host: "", "ssh-key": "", proxy: "none", domain: "", bind: "10.0.0.1" })).not.toThrow();
+    expect(() => check({ command: "bundle", host: "", domain: "", "preview-secret": "" })).not.toThrow();
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ["input-missing", { "ssh-key": "" }],
+    ["input-missing", { "known-hosts": " \n" }],
+    ["input-missing", { domain: "" }],
+    ["input-missing", { "preview-secret": "" }],
+    ["preview-secret-weak", { "preview-secret": "too short to be one" }],
+    ["input-conflict", { proxy: "none" }],
+    ["input-conflict", { bind: "0.0.0.0" }],
+    ["input-conflict", { proxy: "caddy", "cert-resolver": "le" }],
+    ["input-invalid", { proxy: "none", domain: "", bind: "localhost" }],
+    ["input-invalid", { memory: "64m" }],
+    ["input-invalid", { memory: "much" }],
+    ["input-invalid", { cpus: "-1" }],
+    ["input-invalid", { ttl: "14" }],
+    ["input-invalid", { command: "destroy" }],
+    ["dashboard-image-missing", { dashboard: "true" }],
+    ["input-conflict", { "fork-env": "A=1" }],
+    ["input-conflict", { "jwt-private-key": "a key without auth" }],
+  ])("answers with %s to %j", (code, given) => {
+    expect(() => check(given)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it("reads amounts and times", () => {
+    const inputs = readPreviewInputs((name) => ({ memory: "1.5g", cpus: "0.5", ttl: "36h" })[name] ?? "");
+    expect(inputs).toMatchObject({ memory: 1.5 * 1024 ** 3, cpus: 0.5, ttlMs: 36 * 3_600_000 });
+    const none = readPreviewInputs((name) => ({ memory: "none", cpus: "none", ttl: "none" })[name] ?? "");
+    expect(none).toMatchObject({ memory: undefined, cpus: undefined, ttlMs: undefined });
+  });
+});
