@@ -56,6 +56,8 @@ describe("the backup action", () => {
     expect(workflow.results("bucket")).toEqual(["success"]);
     expect(workflow.output("what only the key's owner can read")).toMatch(/^\s*3$/m);
 
+    // The SDK reads credentials from the process itself.
+    Object.assign(process.env, s3.env);
     const settings = { endpoint: s3.endpoint, region: s3.region, forcePathStyle: true };
     const open = (destination: string): Store =>
       openStore({ destination: parseDestination("source", destination, "/"), ...settings }, storeDeps(s3.env));
