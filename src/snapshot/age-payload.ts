@@ -25,10 +25,12 @@ function nonceOf(chunk: number, last: boolean): Buffer {
   return nonce;
 }
 
-function seal(key: Buffer, chunk: number, last: boolean, plain: Buffer): Buffer {
+/** The sealed bytes, and their tag. */
+function seal(key: Buffer, chunk: number, last: boolean, plain: Buffer): readonly [Buffer, Buffer] {
   const cipher = createCipheriv(ALGORITHM, key, nonceOf(chunk, last), { authTagLength: TAG_BYTES });
   const sealed = cipher.update(plain);
-  return Buffer.concat([sealed, cipher.final(), cipher.getAuthTag()]);
+  cipher.final();
+  return [sealed, cipher.getAuthTag()];
 }
 
 function open(key: Buffer, chunk: number, last: boolean, sealed: Buffer): Buffer {
@@ -37,33 +39,50 @@ function open(key: Buffer, chunk: number, last: boolean, sealed: Buffer): Buffer
   decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
   const plain = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
   try {
-    return Buffer.concat([plain, decipher.final()]);
+    decipher.final();
   } catch {
     throw new PayloadDamage(chunk, "is not what was written there");
   }
+  return plain;
 }
 
-/** Cuts a stream into pieces of `size`; the last one is shorter, or empty where there is nothing at all. */
+/**
+ * Cuts a stream into pieces of `size`; the last one is shorter, or empty where there is nothing at all. A piece that is
+ * full is held back: only the end of the stream tells whether it is the last one. Only what lies over the border of two
+ * buffers is copied.
+ */
 async function* pieces(
   source: AsyncIterable<Uint8Array>,
   size: number,
 ): AsyncGenerator<{ readonly bytes: Buffer; readonly last: boolean }> {
-  let held = Buffer.alloc(0);
-  for await (const more of source) {
-    const bytes = Buffer.concat([held, more]);
+  let held: Buffer = Buffer.alloc(0);
+  for await (const part of source) {
+    const more = Buffer.from(part.buffer, part.byteOffset, part.byteLength);
     let at = 0;
-    // A piece that is exactly full is held back: only the end of the stream tells whether it is the last one.
-    for (; bytes.length - at > size; at += size) yield { bytes: bytes.subarray(at, at + size), last: false };
-    held = bytes.subarray(at);
+    while (at < more.length) {
+      if (held.length === size) {
+        yield { bytes: held, last: false };
+        held = Buffer.alloc(0);
+      }
+      const taken = more.subarray(at, at + size - held.length);
+      held = held.length === 0 ? taken : Buffer.concat([held, taken]);
+      at += taken.length;
+    }
   }
   yield { bytes: held, last: true };
 }
 
-/** Seals a stream; memory does not grow with it. @param key 32 bytes, used for nothing else */
+/**
+ * Seals a stream; memory does not grow with it.
+ * @param key 32 bytes, used for nothing else
+ * @param source its buffers are not written to again
+ */
 export async function* sealPayload(key: Buffer, source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   let chunk = 0;
   for await (const { bytes, last } of pieces(source, CHUNK_BYTES)) {
-    yield seal(key, chunk, last, bytes);
+    const [sealed, tag] = seal(key, chunk, last, bytes);
+    if (sealed.length > 0) yield sealed;
+    yield tag;
     chunk += 1;
   }
 }
