@@ -63,27 +63,26 @@ describe("restore", () => {
   }, 320_000);
 
   test("does the same from a bucket", async ({ before }) => {
-    await using s3 = await startS3();
-    await s3.client.send(new CreateBucketCommand({ Bucket: "backups" }));
     const keep = mkdtempSync(join(world().scratch, "report-"));
-    const vars = {
-      ...runtimes.binary(),
-      RECIPIENT: recipient,
-      SOURCE: "s3://backups/convex",
-      SAFETY: "s3://backups/before-restore",
-      S3_ENDPOINT: s3.endpoint,
-      S3_PATH_STYLE: "true",
-      KEEP: keep,
-    };
-    const keys = { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey };
-    const run = await start(vars, { workflow: "restore.yml", files, secrets: secrets(keys), timeoutMs: 300_000 });
-    expect(run.exitCode, run.log).toBe(0);
-    expect(run.outputs("restored")).toMatchObject({ verified: "true" });
-    expectNoLeaks(run, "convex", secrets(keys));
-    expect(
-      (await before.leftovers()).filter((line) => !line.includes("versitygw")),
-      run.log,
-    ).toEqual([]);
+    {
+      await using s3 = await startS3();
+      await s3.client.send(new CreateBucketCommand({ Bucket: "backups" }));
+      const vars = {
+        ...runtimes.binary(),
+        RECIPIENT: recipient,
+        SOURCE: "s3://backups/convex",
+        SAFETY: "s3://backups/before-restore",
+        S3_ENDPOINT: s3.endpoint,
+        S3_PATH_STYLE: "true",
+        KEEP: keep,
+      };
+      const keys = { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey };
+      const run = await start(vars, { workflow: "restore.yml", files, secrets: secrets(keys), timeoutMs: 300_000 });
+      expect(run.exitCode, run.log).toBe(0);
+      expect(run.outputs("restored")).toMatchObject({ verified: "true" });
+      expectNoLeaks(run, "convex", secrets(keys));
+    }
+    expect(await before.leftovers()).toEqual([]);
   }, 320_000);
 });
 
