@@ -1,10 +1,10 @@
 import { BackendError } from "../deployment/backend-error.ts";
-import { type CallOptions, type DeploymentClient, isMissing } from "../deployment/client.ts";
-import { asRecord } from "../deployment/json.ts";
+import { type DeploymentClient, isMissing } from "../deployment/client.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
 import { ExportProgress } from "./export-progress.ts";
+import { type ExportState, isOpen, limits, readLatest, readOwn } from "./export-state.ts";
 
 export interface ExportOptions {
   readonly includeStorage: boolean;
@@ -26,46 +26,12 @@ export interface CompletedExport {
   readonly ms: number;
 }
 
-/** The newest export as the backend tells it (contract 7.1). */
-interface Latest {
-  readonly id: string;
-  readonly state: string;
-  readonly timestamp: string | undefined;
-  readonly bytes: number | undefined;
-  readonly progress: string;
-}
-
 /** Longest time without any answer of the backend while an export runs: it may be restarted meanwhile. */
 const LONGEST_SILENCE_MS = 120_000;
-/** How long one call about an export may take; the backend answers them in milliseconds. */
-const CALL_MS = 15_000;
 /** Expired for so long, a finished export goes with the next cleaning of the backend (contract 7.4). */
 const LONG_EXPIRED_MS = 40 * 86_400_000;
 
-const limits = (signal: AbortSignal | undefined): CallOptions => ({
-  timeoutMs: CALL_MS,
-  ...(signal === undefined ? {} : { signal }),
-});
-
-async function readLatest(client: DeploymentClient, signal?: AbortSignal): Promise<Latest | undefined> {
-  const document = asRecord(await client.systemQuery("_system/cli/exports:getLatest", {}, limits(signal)));
-  if (typeof document["_id"] !== "string") return undefined;
-  const text = (name: string): string | undefined => {
-    const value = document[name];
-    return typeof value === "string" ? value : undefined;
-  };
-  return {
-    id: document["_id"],
-    state: text("state") ?? "unknown",
-    timestamp: text("start_ts"),
-    bytes: text("size") === undefined ? undefined : Number(text("size")),
-    progress: text("progress_message") ?? "",
-  };
-}
-
-const isOpen = (latest: Latest | undefined): boolean => ["requested", "in_progress"].includes(latest?.state ?? "");
-
-function busy(other: Latest, ms: number): ActionError {
+function busy(other: ExportState, ms: number): ActionError {
   return new ActionError(
     "export-busy",
     `Another export (${other.id}) was running all the time for ${seconds(ms)}; a backend makes one at a time. Last state: ${other.state}${other.progress === "" ? "" : `, ${other.progress}`}.`,
@@ -144,33 +110,13 @@ async function newId(client: DeploymentClient, deps: Deps, before: string | unde
   );
 }
 
-/** What the headers of a download tell of an export that is not the newest one any more. */
-async function readOlder(client: DeploymentClient, id: string, signal?: AbortSignal): Promise<Latest> {
-  const { headers } = await client.request("HEAD", `/api/export/zip/${id}`, limits(signal));
-  const timestamp = /_(\d+)\.zip/.exec(headers["content-disposition"] ?? "")?.[1];
-  return { id, state: "completed", timestamp, bytes: Number(headers["content-length"]), progress: "" };
-}
-
-/** The state of our export, also when a newer one was asked for meanwhile. */
-async function readOwn(client: DeploymentClient, id: string, signal?: AbortSignal): Promise<Latest> {
-  const latest = await readLatest(client, signal);
-  if (latest?.id === id) return latest;
-  try {
-    return await readOlder(client, id, signal);
-  } catch (error) {
-    // The answer to HEAD has no body, so only its status is there.
-    if (!(error instanceof BackendError) || error.status !== 400) throw error;
-    return { id, state: "canceled", timestamp: undefined, bytes: undefined, progress: "" };
-  }
-}
-
 async function wait(
   client: DeploymentClient,
   deps: Deps,
   id: string,
   options: ExportOptions,
   deadline: number,
-): Promise<Latest> {
+): Promise<ExportState> {
   const { signal } = options;
   const progress = new ExportProgress(deps);
   let answered = deps.clock.now();

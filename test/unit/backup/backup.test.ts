@@ -1,4 +1,5 @@
-import { createHash } from "node:crypto";
+import { execFileSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
 import { readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
@@ -7,10 +8,13 @@ import { afterEach, describe, expect, it } from "vitest";
 import { makeBackup } from "../../../src/backup/make.ts";
 import { fetchManifest } from "../../../src/backup/manifest-reader.ts";
 import { compareVariables, parseSettings } from "../../../src/backup/settings.ts";
+import { transferSnapshot } from "../../../src/backup/transfer.ts";
 import { ActionError } from "../../../src/runner/errors.ts";
+import { exportSnapshot } from "../../../src/snapshot/export.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { type Http, systemHttp } from "../../../src/system/http.ts";
+import { filesOf } from "../../standin/files.ts";
 import { readZip } from "../../standin/snapshots/zip-reader.ts";
 import { FakeBackend } from "../deployment/support.ts";
 import { all, failure, SECRET_VALUE, type World, world } from "./world.ts";
@@ -158,6 +162,64 @@ describe("a backup", () => {
     expect(left).toContain("somebody-elses.txt");
   });
 });
+
+describe("a clock that is wrong", () => {
+  const by = (hours: number) => ({ clock: { ...systemClock, now: () => Date.now() + hours * 3_600_000 } });
+
+  it.each([-72, 72])(
+    "by %i hours neither stops a backup nor lets retention take the newest good one",
+    async (hours) => {
+      here = await world();
+      await here.backUp({ "keep-last": "1" });
+      const [right = ""] = await here.ids();
+      await here.backUp({ "keep-last": "1" }, by(hours));
+      const wrong = (await here.ids()).find((id) => id !== right) ?? "";
+      // Both are whole; the one of the wrong clock never pushes out the other unless it is the newer one by its name.
+      expect(await here.ids()).toContain(hours < 0 ? right : wrong);
+      await here.backUp({ "keep-last": "1" });
+      const ids = await here.ids();
+      for (const id of ids) expect((await fetchManifest(here.store(), id)).snapshot.documents).toBe(41);
+      expect(ids.some((id) => id !== right && id !== wrong)).toBe(true);
+    },
+  );
+});
+
+describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")(
+  "a disk (a small tmpfs, which takes root)",
+  () => {
+    it("that fills up during the download is named, and nothing is left", async () => {
+      here = await world();
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", here.temp]);
+      try {
+        await filesOf(here.standin.backend).store("", randomBytes(300_000), "application/octet-stream");
+        const run = here.run();
+        // As when the space goes only after it was looked at.
+        const completed = await exportSnapshot(run.client, here.deps, { includeStorage: true, timeoutMs: 60_000 });
+        const carrier = { ...run, recipients: [here.recipient], lockDays: undefined };
+        const error = await failure(
+          transferSnapshot(carrier, completed, run.client, here.temp, run.timeline, here.deps),
+        );
+        expect(error.code).toBe("disk-full");
+        expect(await readdir(here.temp)).toEqual([]);
+        expect(await here.ids()).toEqual([]);
+      } finally {
+        execFileSync("umount", [here.temp]);
+      }
+    });
+
+    it("that is too small is found before the download", async () => {
+      here = await world();
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", here.temp]);
+      try {
+        const error = await failure(here.backUp());
+        expect(error.text).toMatch(/disk-full\] .*temp-.* has .* free, and this backup needs/);
+        expect(await here.ids()).toEqual([]);
+      } finally {
+        execFileSync("umount", [here.temp]);
+      }
+    });
+  },
+);
 
 describe("a backup that fails leaves nothing, and says why", () => {
   it("when the snapshot is damaged", async () => {
