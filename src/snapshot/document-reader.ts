@@ -1,6 +1,6 @@
 import { murmur } from "./digest.ts";
+import { LineScanner } from "./line-scanner.ts";
 import { type LineSink, Lines } from "./lines.ts";
-import { LineScanner } from "./scanner.ts";
 
 export interface DocumentSink {
   /** @param hash 52 bits of the line's hash @param line from 1 */
@@ -12,8 +12,8 @@ export interface DocumentSink {
  * `parts`. So ids can be compared in flat memory, by reading the table once for each part.
  */
 export class DocumentReader implements LineSink {
-  readonly #lines = new Lines(this);
   readonly #scanner = new LineScanner();
+  readonly #lines = new Lines(this, this.#scanner);
   readonly #hash = new Int32Array(4);
   readonly #sink: DocumentSink;
   readonly #part: number;
@@ -37,8 +37,6 @@ export class DocumentReader implements LineSink {
 
   line(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const scanner = this.#scanner;
-    scanner.use(bytes, view);
-    scanner.scan(start, end);
     if (scanner.idTable === 0) return;
     const at = scanner.idStart;
     if (view.getUint32(at + 8, true) % this.#parts !== this.#part) return;

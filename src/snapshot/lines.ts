@@ -3,11 +3,11 @@ import type { DefectKind } from "./defects.ts";
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const FEWEST_BYTES = 64 * 1024;
+const FEWEST_BYTES = 4 * 1024;
 /** A document has 1 MiB at most; written as JSON, with every character escaped, it may be six times as long. */
 export const LONGEST_LINE = 8 * 1024 * 1024;
-/** What reads a line may look a few bytes beyond it. */
-const BEHIND = 16;
+/** What reads a line may look as many bytes beyond its line break. */
+const READ_BEHIND = 64;
 
 export interface LineSink {
   /** One line without its line break; the memory is only valid now, and readable a few bytes beyond. */
@@ -16,79 +16,108 @@ export interface LineSink {
   defect(kind: DefectKind, line: number, detail?: string): void;
 }
 
-/** Cuts what arrives in pieces into lines. Memory grows to the longest line and no further. */
+/** Reads a line before it is handed over, and so finds its end on the way. */
+export interface LineReader {
+  /** The place of the line break, or less than 0 when it must be looked for. */
+  scan(bytes: Uint8Array, view: DataView, start: number): number;
+}
+
+/**
+ * Cuts what arrives in pieces into lines. They are read where they are; only what lies over the border of two pieces is
+ * copied. Memory grows to the longest line and no further.
+ */
 export class Lines {
   readonly #sink: LineSink;
-  #bytes = Buffer.alloc(0);
-  #view = new DataView(this.#bytes.buffer, 0, 0);
+  readonly #reader: LineReader | undefined;
+  /** The beginning of a line whose end has not arrived yet, or arrived within the last bytes of a piece. */
+  #kept = Buffer.alloc(0);
   #filled = 0;
   /** In the middle of a line that is too long. */
   #skipping = false;
   /** Lines so far. */
   count = 0;
 
-  constructor(sink: LineSink) {
+  constructor(sink: LineSink, reader?: LineReader) {
     this.#sink = sink;
+    this.#reader = reader;
   }
 
   push(chunk: Buffer): void {
-    let rest = chunk;
-    if (this.#skipping) {
-      const newline = rest.indexOf(NEWLINE);
+    let from = 0;
+    if (this.#skipping || this.#filled > 0) {
+      const newline = chunk.indexOf(NEWLINE);
+      from = newline < 0 ? chunk.length : newline + 1;
+      if (!this.#skipping) this.#keep(chunk, 0, from);
       if (newline < 0) return;
       this.#skipping = false;
-      rest = rest.subarray(newline + 1);
+      this.#takeKept();
+      this.#filled = 0;
     }
-    if (this.#filled + rest.length > this.#bytes.length - BEHIND) {
-      this.#grow(this.#filled + rest.length);
+    const last = chunk.length > READ_BEHIND ? chunk.lastIndexOf(NEWLINE, chunk.length - READ_BEHIND - 1) : -1;
+    if (last >= from) {
+      this.#take(chunk, from, last + 1);
+      from = last + 1;
     }
-    rest.copy(this.#bytes, this.#filled);
-    const before = this.#filled;
-    this.#filled += rest.length;
-    const last = rest.lastIndexOf(NEWLINE);
-    if (last >= 0) this.#take(before + last + 1);
-    if (this.#filled > LONGEST_LINE) this.#tooLong();
+    this.#keep(chunk, from, chunk.length);
   }
 
   /** Takes what is left, and gives the memory back: a snapshot has many tables. */
   end(): void {
-    if (this.#filled > 0) {
+    const whole = this.#takeKept();
+    if (whole < this.#filled) {
       this.#sink.defect("line-unfinished", this.count + 1);
-      this.#bytes[this.#filled] = NEWLINE;
-      this.#filled += 1;
-      this.#take(this.#filled);
+      this.#kept[this.#filled] = NEWLINE;
+      this.#take(this.#kept, whole, this.#filled + 1);
     }
-    this.#replace(0);
+    this.#filled = 0;
+    this.#kept = Buffer.alloc(0);
   }
 
-  /** All lines up to `end`, which is behind a line break. */
-  #take(end: number): void {
-    const bytes = this.#bytes;
-    const valid = isUtf8(bytes.subarray(0, end));
-    for (let start = 0; start < end; ) {
-      const newline = bytes.indexOf(NEWLINE, start);
+  /** The whole lines of what was kept; where they end. */
+  #takeKept(): number {
+    const whole = this.#filled === 0 ? 0 : this.#kept.lastIndexOf(NEWLINE, this.#filled - 1) + 1;
+    this.#take(this.#kept, 0, whole);
+    return whole;
+  }
+
+  /** All lines from `from` to `end`, which is behind a line break. */
+  #take(bytes: Buffer, from: number, end: number): void {
+    if (from === end) return;
+    const valid = isUtf8(bytes.subarray(from, end));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let start = from; start < end; ) {
+      const read = this.#reader?.scan(bytes, view, start) ?? -1;
+      const newline = read < 0 ? bytes.indexOf(NEWLINE, start) : read;
       const stop = newline > start && bytes[newline - 1] === RETURN ? newline - 1 : newline;
       this.count += 1;
-      if (this.count === 1) this.#refuseMark(start);
+      if (this.count === 1) this.#refuseMark(bytes, start);
       if (stop === start) this.#sink.defect("line-empty", this.count);
       else if (stop - start > LONGEST_LINE) this.#sink.defect("line-too-long", this.count, `${stop - start} bytes`);
       else {
         if (!valid && !isUtf8(bytes.subarray(start, stop))) this.#sink.defect("not-utf8", this.count);
-        this.#sink.line(bytes, this.#view, start, stop);
+        this.#sink.line(bytes, view, start, stop);
       }
       start = newline + 1;
     }
-    bytes.copyWithin(0, end, this.#filled);
-    this.#filled -= end;
   }
 
-  #refuseMark(start: number): void {
-    if (this.#bytes[start] === 0xef && this.#bytes[start + 1] === 0xbb && this.#bytes[start + 2] === 0xbf) {
-      this.#sink.defect("bom", 1);
+  #refuseMark(bytes: Buffer, start: number): void {
+    if (bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf) this.#sink.defect("bom", 1);
+  }
+
+  #keep(chunk: Buffer, from: number, end: number): void {
+    const filled = this.#filled + end - from;
+    if (filled > LONGEST_LINE + READ_BEHIND && chunk[end - 1] !== NEWLINE) {
+      this.#tooLong();
+      return;
     }
+    if (filled + READ_BEHIND > this.#kept.length) this.#grow(filled + READ_BEHIND);
+    chunk.copy(this.#kept, this.#filled, from, end);
+    this.#filled = filled;
   }
 
   #tooLong(): void {
+    this.#takeKept();
     this.count += 1;
     this.#sink.defect("line-too-long", this.count, `more than ${LONGEST_LINE / 1024 / 1024} MiB`);
     this.#filled = 0;
@@ -96,13 +125,8 @@ export class Lines {
   }
 
   #grow(needed: number): void {
-    this.#replace(Math.max(FEWEST_BYTES, 2 ** Math.ceil(Math.log2(needed + BEHIND))));
-  }
-
-  #replace(size: number): void {
-    const bytes = Buffer.alloc(size);
-    this.#bytes.copy(bytes, 0, 0, this.#filled);
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const bytes = Buffer.alloc(Math.max(FEWEST_BYTES, 2 ** Math.ceil(Math.log2(needed))));
+    this.#kept.copy(bytes, 0, 0, this.#filled);
+    this.#kept = bytes;
   }
 }

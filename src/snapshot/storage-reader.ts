@@ -5,8 +5,9 @@ import { tableNumberOfText } from "./document-id.ts";
 import { prefixOf } from "./entries.ts";
 import type { Findings } from "./findings.ts";
 import type { StorageFacts } from "./inspection.ts";
+import { FLAG } from "./line-flags.ts";
+import { LineScanner } from "./line-scanner.ts";
 import { type LineSink, Lines } from "./lines.ts";
-import { FLAG, LineScanner } from "./scanner.ts";
 
 /** One line of `_storage/documents.jsonl`. */
 interface Metadata {
@@ -27,7 +28,7 @@ export class StorageReader implements LineSink {
   listed = false;
   readonly #findings: Findings;
   readonly #lines: Lines;
-  #scanner = new LineScanner();
+  readonly #scanner = new LineScanner();
   readonly #metadata = new Map<string, Metadata>();
   readonly #internalIds = new Set<string>();
   /** Files whose line came after them, or never. */
@@ -43,7 +44,7 @@ export class StorageReader implements LineSink {
     this.component = component;
     this.#findings = findings;
     this.#entry = `${prefixOf(component)}_storage/documents.jsonl`;
-    this.#lines = new Lines(this);
+    this.#lines = new Lines(this, this.#scanner);
   }
 
   get facts(): StorageFacts {
@@ -63,17 +64,15 @@ export class StorageReader implements LineSink {
   endOfLines(): void {
     this.listed = true;
     this.#lines.end();
-    // it holds on to the memory of the lines
-    this.#scanner = new LineScanner();
+    this.#scanner.release();
   }
 
   defect(kind: DefectKind, line: number, detail?: string): void {
     this.#findings.add(kind, `${this.#entry} line ${line}`, detail);
   }
 
-  line(bytes: Uint8Array, view: DataView, start: number, end: number): void {
-    this.#scanner.use(bytes, view);
-    const flags = this.#scanner.scan(start, end);
+  line(bytes: Uint8Array, _view: DataView, start: number, end: number): void {
+    const { flags } = this.#scanner;
     const line = this.#lines.count;
     if ((flags & FLAG.broken) !== 0) {
       this.defect("json-broken", line);

@@ -3,8 +3,9 @@ import { LinesDigest } from "./digest.ts";
 import { tableKey } from "./entries.ts";
 import type { Findings } from "./findings.ts";
 import type { TableFacts } from "./inspection.ts";
+import { FLAG } from "./line-flags.ts";
+import { LineScanner } from "./line-scanner.ts";
 import { type LineSink, Lines } from "./lines.ts";
-import { FLAG, LineScanner } from "./scanner.ts";
 
 const KIND_OF_FLAG: readonly (readonly [number, DefectKind])[] = [
   [FLAG.broken, "json-broken"],
@@ -51,7 +52,7 @@ export class TableReader implements LineSink {
   /** Ids do not ascend as in what a backend writes, so one may be there twice. */
   unordered = false;
   readonly #lines: Lines;
-  #scanner = new LineScanner();
+  readonly #scanner = new LineScanner();
   readonly #digest = new LinesDigest();
   readonly #found = new Map<DefectKind, Occurrence>();
   readonly #idBefore = new Uint8Array(LONGEST_ID);
@@ -63,7 +64,7 @@ export class TableReader implements LineSink {
     this.component = component;
     this.name = name;
     this.entry = entry;
-    this.#lines = new Lines(this);
+    this.#lines = new Lines(this, this.#scanner);
   }
 
   push(chunk: Buffer): void {
@@ -73,8 +74,7 @@ export class TableReader implements LineSink {
 
   end(): void {
     this.#lines.end();
-    // it holds on to the memory of the lines
-    this.#scanner = new LineScanner();
+    this.#scanner.release();
   }
 
   get documents(): number {
@@ -89,11 +89,9 @@ export class TableReader implements LineSink {
   line(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     this.#documents += 1;
     this.#digest.add(view, start, end);
-    const scanner = this.#scanner;
-    scanner.use(bytes, view);
-    const flags = scanner.scan(start, end);
+    const { flags, idTable } = this.#scanner;
     if (flags !== 0) this.#take(flags);
-    if (scanner.idTable !== 0) this.#takeId(bytes, scanner);
+    if (idTable !== 0) this.#takeId(bytes, this.#scanner);
   }
 
   defect(kind: DefectKind, line: number): void {
@@ -117,7 +115,7 @@ export class TableReader implements LineSink {
     else if (this.number !== idTable) this.defect("id-number", this.#lines.count);
     const before = this.#idBefore;
     const length = idEnd - idStart;
-    // 1: greater than the one before, 0: equal so far, -1: less
+    // more than 0: greater than the one before, 0: equal so far
     let order = 0;
     for (let i = 0; i < length; i += 1) {
       const byte = bytes[idStart + i] ?? 0;
