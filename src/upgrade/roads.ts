@@ -153,8 +153,10 @@ async function inPlace(rehearsal: Rehearsal): Promise<Omit<Road, "name">> {
     const migration = await timeline.phase("migration", () =>
       waitForMigration(backend, rehearsal.migrationTimeoutMs, deps),
     );
-    await timeline.phase("code", () => proveCode(next, signal, deps));
+    // A query of the backend's own: code runs, so the service is back.
+    await next.usable.client.systemQuery("_system/cli/modules:apiSpec", {});
     const downMs = deps.clock.now() - downFrom;
+    await timeline.phase("code", () => proveCode(next, signal, deps));
     const judged = await judge(rehearsal, next);
     await bench.end(next.state());
     return { ...judged, migration, downMs };
@@ -162,12 +164,11 @@ async function inPlace(rehearsal: Rehearsal): Promise<Omit<Road, "name">> {
 }
 
 /**
- * A backend without its code looks ready (contract 1.8): the code that came along must run, and the app's own must
- * deploy. Both do so while the deployment is paused; the first is a query of the backend's own.
+ * A backend without its code looks ready (contract 1.8): beside the code that came along, the app's own must deploy,
+ * which it does while the deployment is paused.
  */
 async function proveCode({ usable, run }: Live, signal: AbortSignal, deps: Deps): Promise<void> {
   const { launched, client, adminKey } = usable;
-  await client.systemQuery("_system/cli/modules:apiSpec", {});
   await deployProject(run.prepared, launched, { adminKey, client, keys: undefined, signal }, deps);
 }
 
