@@ -147,6 +147,7 @@ export async function prepare(inputs: StartInputs, deps: Deps): Promise<Prepared
   const variables = (siteOrigin: string, keys: AuthKeys | undefined): VariablePlan =>
     planVariables({
       env: inputs.env,
+      envSecrets: inputs.envSecrets,
       envFiles,
       envNames: inputs.envNames,
       stepEnv: deps.env,
