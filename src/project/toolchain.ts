@@ -22,7 +22,7 @@ export interface Toolchain {
   readonly corepack: boolean;
 }
 
-/** The newest Node that every release of the backend runs Node actions with (contract 10). */
+/** Node actions of a release binary run with Node 20, 22 or 24 (contract 10). */
 const DEFAULT_NODE = "24";
 const NODE_VERSION_FILES = [".nvmrc", ".node-version", ".tool-versions"];
 

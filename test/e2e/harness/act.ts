@@ -8,6 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "nod
 import { basename, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { systemExec } from "../../../src/system/exec.ts";
+import { localRepositories } from "./doubles.ts";
 import { lockToCache, npmOffline } from "./npm.ts";
 import { watchArguments } from "./processes.ts";
 import { act as actProgram, root, tool } from "./tools.ts";
@@ -40,6 +41,10 @@ export interface ActOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   /** For `${{ vars.X }}`, beside those that describe the world (see `worldVariables`). */
   readonly vars?: Readonly<Record<string, string>>;
+  /** `push` when absent. */
+  readonly event?: string;
+  /** The event's payload. */
+  readonly payload?: unknown;
   /** For all steps. */
   readonly env?: Readonly<Record<string, string>>;
   /** Runs the jobs in containers of this image instead of on the host. */
@@ -212,15 +217,18 @@ function commandOf(options: ActOptions, folder: string): string[] {
   // JSON is YAML; in files, because the arguments of act are searched for secrets too.
   writeFileSync(secrets, JSON.stringify(options.secrets ?? {}));
   writeFileSync(variables, JSON.stringify({ ...worldVariables(), ...options.vars }));
+  const payload = join(folder, "event.json");
+  writeFileSync(payload, JSON.stringify(options.payload ?? {}));
   const platform = options.image === undefined ? "-self-hosted" : options.image;
   const env = Object.entries({ ...npmOffline(), RUNNER_NAME: "act", ...options.env }).flatMap(([name, value]) => [
     "--env",
     `${name}=${value}`,
   ]);
   return [
-    ...["push", "--json", "-W", workflow, "-P", `ubuntu-latest=${platform}`, "--rm", "--concurrent-jobs", "4"],
+    ...[options.event ?? "push", "-e", payload, "--json", "-W", workflow, "--rm", "--concurrent-jobs", "4"],
+    ...["ubuntu-latest", "ubuntu-24.04"].flatMap((label) => ["-P", `${label}=${platform}`]),
     ...["--pull=false", "--action-offline-mode", "--no-cache-server", "--artifact-server-addr", "127.0.0.1"],
-    ...["--local-repository", `convex-selfhost/action@v1=${action}`],
+    ...localRepositories(action, options.project),
     ...["--secret-file", secrets, "--var-file", variables, ...env],
     ...(options.args ?? []),
   ];
