@@ -211,7 +211,7 @@ function commandOf(options: ActOptions, folder: string): string[] {
   const file = resolve(root, "test/e2e/workflows", options.workflow);
   const workflow = join(options.project, ".github/workflows", basename(file));
   mkdirSync(join(options.project, ".github/workflows"), { recursive: true });
-  cpSync(file, workflow);
+  if (file !== workflow) cpSync(file, workflow);
   const secrets = join(folder, "secrets.yml");
   const variables = join(folder, "vars.yml");
   // JSON is YAML; in files, because the arguments of act are searched for secrets too.
