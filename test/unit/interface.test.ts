@@ -1,10 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { PAGES, readAction, withTables } from "../../bin/readme.ts";
+import { PAGES, readAction, withTables, withWorkflows } from "../../bin/readme.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
+import { readIssueInputs } from "../../src/issue/inputs.ts";
+import { readProjectInputs } from "../../src/project/inputs.ts";
 import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
 
@@ -23,11 +25,16 @@ const CREDENTIALS = {
   CONVEX_SELF_HOSTED_ADMIN_KEY: "name|0123456789",
 };
 
+/** What the issue action does not do without. */
+const REQUIRED: Readonly<Record<string, string>> = { key: "doctor", title: "Doctor" };
+
 /** Folder of action.yml, what reads its inputs, inputs that nothing reads, where outputs are set. */
 const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[], string][] = [
   [".", readStartInputs, ["job-status"], "src/start"],
   ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
+  ["project", readProjectInputs, [], "src/project"],
+  ["issue", (read) => readIssueInputs((name) => read(name) || (REQUIRED[name] ?? "")), [], "src/issue"],
 ];
 
 describe.each(ACTIONS)("%s/action.yml", (folder, readInputs, unread, code) => {
@@ -71,6 +78,11 @@ describe("the pages of the actions", () => {
     expect(withTables(text, await readAction(folder))).toBe(text);
   });
 
+  it("docs/workflows.md has the tables of the reusable workflows", async () => {
+    const text = await read("docs/workflows.md");
+    expect(await withWorkflows(text)).toBe(text);
+  });
+
   it("names no file that is not there", async () => {
     const readme = await read("README.md");
     for (const [, path] of readme.matchAll(/\]\((?!https?:)([^)#]+)/g))
@@ -83,7 +95,14 @@ describe("the slug", () => {
     const { repository } = JSON.parse(await read("package.json")) as { repository: { url: string } };
     const slug = /github\.com\/(.+)\.git$/.exec(repository.url)?.[1] ?? "";
     expect(slug).toMatch(/^[\w-]+\/[\w-]+$/);
-    const files = ["README.md", "docs/recipes.md", "docs/troubleshooting.md", "docs/deploy.md", "docs/doctor.md"];
+    const files = [
+      "README.md",
+      "docs/recipes.md",
+      "docs/troubleshooting.md",
+      "docs/deploy.md",
+      "docs/doctor.md",
+      "docs/workflows.md",
+    ];
     for (const file of files) {
       for (const [, used] of (await read(file)).matchAll(/uses: +([\w-]+\/action)[@/]/g)) expect(used, file).toBe(slug);
     }
