@@ -28,6 +28,9 @@ export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["docs/doctor.md", "doctor"],
   ["docs/issue.md", "issue"],
   ["docs/project.md", "project"],
+  ["docs/backup.md", "backup"],
+  ["docs/restore.md", "restore"],
+  ["docs/upgrade.md", "upgrade"],
 ];
 
 export async function readAction(folder = "."): Promise<Action> {

@@ -1,8 +1,9 @@
 import { tmpdir } from "node:os";
+import { originOf } from "../deployment/access.ts";
 import { BackendError } from "../deployment/backend-error.ts";
 import { DeploymentClient, type VariableChange } from "../deployment/client.ts";
 import { PushError } from "../deployment/push.ts";
-import { checkUrlForm, type Finding } from "../deployment/reach.ts";
+import type { Finding } from "../deployment/reach.ts";
 import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
@@ -16,7 +17,7 @@ import { tellPullRequest } from "./comment.ts";
 import { checkPruned, envLines, envTable, planEnvironment } from "./env-plan.ts";
 import { checkDeployInputs, type DeployInputs, readDeployInputs } from "./inputs.ts";
 import { readLive } from "./live.ts";
-import { checkDeployment, checkKeyForm, checkVariablesOf, PreflightError } from "./preflight.ts";
+import { checkDeployment, checkVariablesOf, PreflightError } from "./preflight.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { checkServed, pushThrough } from "./push.ts";
 import { type DeployReport, deploySummary, failureSummary } from "./summary.ts";
@@ -28,15 +29,6 @@ interface Run {
   readonly tell: (facts: Partial<DeployReport>) => void;
   readonly findings: Finding[];
   readonly deps: Deps;
-}
-
-/** Where the deployment is, as far as its URL tells; the form of URL and key is judged on the way. */
-function targetOf(inputs: DeployInputs, findings: Finding[]): string {
-  const form = checkUrlForm(inputs.url);
-  const [first] = form.findings;
-  if (form.origin === undefined && first !== undefined) throw new ActionError(first.code, first.message, first.hint);
-  findings.push(...form.findings, ...checkKeyForm(inputs.adminKey));
-  return form.origin ?? inputs.url;
 }
 
 /**
@@ -176,7 +168,7 @@ export async function deploy(read: ReadInput, deps: Deps, startedAt: number): Pr
     inputs = readDeployInputs(read, deps.env);
     checkDeployInputs(inputs);
     const findings: Finding[] = [];
-    const url = targetOf(inputs, findings);
+    const url = originOf(inputs.url, inputs.adminKey, findings);
     const commit = deps.env["GITHUB_SHA"]?.slice(0, 12);
     tell({
       url,

@@ -1,65 +1,11 @@
-import { parseAdminKey } from "../credentials/admin-key.ts";
 import { keyPairDefect } from "../credentials/key-pair.ts";
-import { BackendError } from "../deployment/backend-error.ts";
+import { checkInstance, checkKey, INSTANCE_HIDDEN } from "../deployment/access.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
 import { type CodeScan, missingVariables } from "../deployment/env-reads.ts";
 import { probeDialect, unfit } from "../deployment/push-probe.ts";
-import { checkReach, errorFinding, type Finding, fromError, shortened } from "../deployment/reach.ts";
+import { checkReach, errorFinding, type Finding, fromError } from "../deployment/reach.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Http } from "../system/http.ts";
-
-/** Judges the form of the key: it is not trimmed by the CLI, which prints it when it has a line break inside (contract 5.1). */
-export function checkKeyForm(key: string): Finding[] {
-  try {
-    parseAdminKey(key);
-    return [];
-  } catch (defect) {
-    if (!(defect instanceof ActionError)) throw defect;
-    return [errorFinding(defect.code, defect.message, defect.hint)];
-  }
-}
-
-/** The name in the key is that of the instance it was made for (contract 2). */
-async function checkInstance(client: DeploymentClient, key: string): Promise<Finding | undefined> {
-  try {
-    // A key that is malformed has a finding of its own.
-    const wanted = checkKeyForm(key).length === 0 ? parseAdminKey(key).instanceName : undefined;
-    const name = (await client.instanceName()).trim();
-    if (wanted === undefined || name === wanted) return undefined;
-    return errorFinding(
-      "instance-mismatch",
-      `${client.url} is instance "${shortened(name)}", the admin key is for "${wanted}".`,
-      "Check which of url and admin-key is the wrong one: they belong to different deployments.",
-    );
-  } catch (failure) {
-    return fromError(failure);
-  }
-}
-
-async function checkKey(client: DeploymentClient): Promise<Finding | undefined> {
-  try {
-    if ((await client.checkAdminKey()) === "full") return undefined;
-    await client.proveWrite();
-    return undefined;
-  } catch (failure) {
-    // Refused like a call without a key, while the same key in a body may write: the header did not arrive.
-    if (failure instanceof BackendError && failure.backendCode === "BadDeployKey") {
-      const written = await client.proveWrite().then(
-        () => true,
-        () => false,
-      );
-      if (written) {
-        return errorFinding(
-          "proxy-strips-authorization",
-          `Something in front of ${client.url} takes the header Authorization away: the key is good in a body and missing in the header.`,
-          "Let the proxy pass the header on (nginx: proxy_set_header Authorization $http_authorization; no login of its own at this host name).",
-        );
-      }
-    }
-    if (failure instanceof BackendError && failure.status === 404 && failure.backendCode === "") return undefined;
-    return fromError(failure);
-  }
-}
 
 /** All that only the deployment itself can tell before anything changes. At most one finding a cause. */
 export async function checkDeployment(
@@ -86,18 +32,11 @@ export async function checkDeployment(
   if (closed && dialect === "current") {
     // The API is there: a proxy that passes on /api alone hides what would tell whose it is.
     return found.flatMap((one) =>
-      one === undefined ? [] : one.code === "backend-route-missing" ? [{ ...one, ...HIDDEN } as Finding] : [one],
+      one === undefined ? [] : one.code === "backend-route-missing" ? [INSTANCE_HIDDEN] : [one],
     );
   }
   return [...new Map(found.filter((one) => one !== undefined).map((one) => [one.code, one])).values()];
 }
-
-const HIDDEN: Finding = {
-  level: "warning",
-  code: "instance-unknown",
-  message: "The proxy hides /instance_name, so it cannot be told whether this is the deployment that the key is for.",
-  hint: "Pass all paths of the host name on to the backend.",
-};
 
 /** What can be told of variables and code together. `effective` are the deployment's variables as they will be. */
 export function checkVariablesOf(scan: CodeScan, effective: ReadonlyMap<string, string>): Finding[] {

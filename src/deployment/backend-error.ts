@@ -1,5 +1,5 @@
 import { ActionError, messageOf } from "../runner/errors.ts";
-import type { HttpResponse } from "../system/http.ts";
+import type { HttpResponse, HttpStream } from "../system/http.ts";
 import { HttpFault } from "../system/http.ts";
 
 /** A backend that did not do what it was asked: no answer, or one that says no. */
@@ -37,6 +37,28 @@ export function wireError(text: string): Wire | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Nothing that is read into an error text is longer. */
+const LONGEST_ANSWER = 64 * 1024;
+
+/** The answer that came instead of a stream, as far as an error text needs it. */
+export async function readAnswer({ status, headers, body }: HttpStream): Promise<HttpResponse> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > LONGEST_ANSWER) break;
+  }
+  const whole = Buffer.concat(chunks);
+  return {
+    status,
+    headers,
+    body: whole,
+    text: () => whole.toString("utf8"),
+    json: () => JSON.parse(whole.toString("utf8")) as unknown,
+  };
 }
 
 const KEY_HINT =

@@ -1,7 +1,7 @@
 import type { Clock } from "../system/clock.ts";
 import type { Log } from "../system/deps.ts";
-import { type Http, HttpFault, type HttpResponse } from "../system/http.ts";
-import { answerError, BackendError, faultError } from "./backend-error.ts";
+import { type Http, HttpFault, type HttpResponse, type HttpStream } from "../system/http.ts";
+import { answerError, BackendError, faultError, readAnswer } from "./backend-error.ts";
 import { asRecord } from "./json.ts";
 import { variableRefusal } from "./variables.ts";
 
@@ -74,12 +74,12 @@ export class DeploymentClient {
   }
 
   /** Any answer of 2xx; everything else throws. `path` begins with a slash. */
-  async request(method: "GET" | "POST", path: string, options: RequestOptions = {}): Promise<HttpResponse> {
+  async request(method: "GET" | "HEAD" | "POST", path: string, options: RequestOptions = {}): Promise<HttpResponse> {
     const what = `${method} ${this.url}${path}`;
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#once(method, path, what, options);
       if (!(outcome instanceof BackendError)) return outcome;
-      const passing = canPass(outcome, method === "GET" || options.idempotent === true);
+      const passing = canPass(outcome, method !== "POST" || options.idempotent === true);
       if (!passing || attempt >= this.#attempts) throw outcome;
       const waitMs = 200 * 2 ** (attempt - 1);
       const why = outcome.status === 0 ? outcome.backendCode : `${outcome.status} ${outcome.backendCode}`.trim();
@@ -100,8 +100,7 @@ export class DeploymentClient {
       const response = await this.#http.request(`${this.url}${path}${query}`, {
         method,
         headers: {
-          ...(options.anonymous === true ? {} : { authorization: `Convex ${this.#key}` }),
-          "convex-client": `convex-selfhost-action-${CLIENT_VERSION}`,
+          ...this.#headers(options),
           ...(body === undefined
             ? {}
             : { "content-type": options.bytes === undefined ? "application/json" : "application/octet-stream" }),
@@ -116,6 +115,25 @@ export class DeploymentClient {
     } catch (error) {
       if (error instanceof HttpFault) return faultError(what, error);
       throw error;
+    }
+  }
+
+  #headers({ anonymous }: RequestOptions): Record<string, string> {
+    return {
+      ...(anonymous === true ? {} : { authorization: `Convex ${this.#key}` }),
+      "convex-client": `convex-selfhost-action-${CLIENT_VERSION}`,
+    };
+  }
+
+  /** The head of a 2xx answer with its body still to come, asked for once; `timeoutMs` is the longest silence then. */
+  async stream(path: string, options: CallOptions = {}): Promise<HttpStream> {
+    const what = `GET ${this.url}${path}`;
+    try {
+      const answer = await this.#http.stream(`${this.url}${path}`, { ...options, headers: this.#headers({}) });
+      if (answer.status === 200) return answer;
+      throw answerError(what, await readAnswer(answer));
+    } catch (error) {
+      throw error instanceof HttpFault ? faultError(what, error) : error;
     }
   }
 

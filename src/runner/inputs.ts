@@ -4,6 +4,8 @@ import { mask, SHORTEST_MASK } from "./mask.ts";
 /** Linux takes no environment variable above 128 KiB, and inputs are such variables. */
 const LARGEST_INPUT = 120 * 1024;
 
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
 /** The text of an input by its name, untrimmed; empty when it is not set. */
 export type ReadInput = (name: string) => string;
 
@@ -73,13 +75,13 @@ export class Inputs {
     return number;
   }
 
-  /** Seconds, or a number with `s` or `m`; returned in milliseconds. */
+  /** Seconds, or a number with `s`, `m`, `h` or `d`; returned in milliseconds. */
   duration(name: string, fallbackMs: number): number {
     const value = this.text(name);
     if (value === "") return fallbackMs;
-    const parts = /^(\d{1,6})\s*(s|m)?$/.exec(value);
-    const ms = Number(parts?.[1] ?? 0) * (parts?.[2] === "m" ? 60_000 : 1000);
-    if (ms === 0) throw refuse(name, value, "seconds, such as 30, 30s or 2m");
+    const parts = /^(\d{1,6})\s*(s|m|h|d)?$/.exec(value);
+    const ms = Number(parts?.[1] ?? 0) * (UNIT_MS[parts?.[2] ?? "s"] ?? 0);
+    if (ms === 0) throw refuse(name, value, "seconds, such as 30 or 30s, or a number with m, h or d, such as 2m");
     return ms;
   }
 

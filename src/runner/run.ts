@@ -15,19 +15,42 @@ function explain(failure: unknown): void {
   if (failure instanceof Error && failure.stack !== undefined) debug(redactKnown(failure.stack));
 }
 
-/**
- * Runs an entry point: whatever it throws becomes the step's failure, shown as `[code] message → hint`.
- * A cancelled job ends the process; children are ended with it, and the post step does the rest.
- */
-export async function runAction(main: () => Promise<void>): Promise<void> {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => {
+/** A cancelled job sends SIGINT, SIGTERM 7.5 s later, and kills 2.5 s after that. */
+export const GRACE_MS = 6000;
+
+export class JobCancelled extends ActionError {
+  constructor() {
+    super("job-cancelled", "The job was cancelled.", "Run it again; what was begun was ended and removed.");
+  }
+}
+
+function onSignals(graceMs: number): AbortSignal {
+  const cancelled = new AbortController();
+  const cancel = (): void => {
+    if (graceMs === 0 || cancelled.signal.aborted) {
       info("The job was cancelled; the post step ends what was started.");
       process.exit(130);
-    });
-  }
+    }
+    info("The job was cancelled: ending what was started.");
+    cancelled.abort(new JobCancelled());
+    setTimeout(() => process.exit(130), graceMs).unref();
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, cancel);
+  return cancelled.signal;
+}
+
+/**
+ * Runs an entry point: whatever it throws becomes the step's failure, shown as `[code] message → hint`.
+ * A cancelled job ends the process; children are ended with it, and the post step does the rest. With `graceMs` the
+ * entry point is told by its signal, and has so long to end by itself.
+ */
+export async function runAction(
+  main: (cancelled: AbortSignal) => Promise<void>,
+  { graceMs = 0 }: { readonly graceMs?: number } = {},
+): Promise<void> {
+  const cancelled = onSignals(graceMs);
   try {
-    await main();
+    await main(cancelled);
   } catch (failure) {
     const text = failure instanceof ActionError ? failure.text : `[internal] ${messageOf(failure)} → ${REPORT_DEFECT}`;
     flushForeign();

@@ -8,6 +8,11 @@ export interface TableFacts {
   readonly bytes: number;
   /** Hex; equal for equal sets of lines in any order, values taken as text, so that `1.0` and `1` differ. */
   readonly digest: string;
+  /**
+   * Integers, bytes, NaN or infinities are in it: values that only survive an import together with
+   * `generated_schema.jsonl`.
+   */
+  readonly exactValues: boolean;
 }
 
 /** The file storage of one component. */

@@ -110,7 +110,7 @@ export function asPlaceError(error: unknown, temp: string): unknown {
 }
 
 /** Judges `version` and `image` first: what runs is the most basic thing that can be wrong. Pure, so done again later. */
-function checkVersion(inputs: StartInputs, deps: Deps): void {
+export function checkVersion(inputs: StartInputs, deps: Deps): void {
   const { version, image, requireDigest } = inputs;
   if (inputs.runtime === "docker") resolveImage({ version, image, requireDigest });
   else if (version !== undefined && inputs.runtime === "binary") {

@@ -5,12 +5,12 @@ export interface StoredObject {
   readonly bytes: number;
   /** When the store got it, by the store's clock. */
   readonly modified: Date;
-  /** Until when the store refuses to remove it (S3 object lock). */
+  /** Until when the store refuses to remove it (S3 object lock); told by `put` and `stat`, not by `list`. */
   readonly lockedUntil?: Date;
 }
 
 export interface PutOptions {
-  /** Object lock in compliance with the store's rules, from now; refused by stores that know none. */
+  /** Object lock (governance mode) for that many days from now; `store-unsupported` where the store knows none. */
   readonly lockDays?: number;
   /** Ends the upload and removes what it left. */
   readonly signal?: AbortSignal;
@@ -25,17 +25,27 @@ export interface Store {
   readonly location: string;
   /**
    * Stores one object, streamed: memory does not grow with it. Never overwrites.
-   * @throws ActionError `store-exists` when the key is taken, `store-refused`, `store-unreachable`, `store-full`
+   * What `body` itself throws comes out as it is, and so does the signal's reason.
+   * @throws ActionError `store-exists` when the key is taken, `store-refused`, `store-unreachable`, `store-full`,
+   * `store-unsupported`, `store-missing` (a folder's parent), `store-damaged` (the store has something else afterwards)
    */
   put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredObject>;
   /**
-   * The content, checked against the store's own checksum where it has one.
-   * @throws ActionError `store-missing` when there is no such object, `store-refused`, `store-unreachable`
+   * The content, its length and the store's own checksum checked, where it has one, at the end: what came before is
+   * not yet known to be good.
+   * @throws ActionError `store-missing` when there is no such object, `store-refused`, `store-unreachable`,
+   * `store-damaged`
    */
   get(key: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<Uint8Array>;
   /** All objects below a prefix, sorted by key; complete or an error, never a part. */
   list(prefix?: string): Promise<readonly StoredObject[]>;
-  /** Removes objects; one that is not there is no error. @throws ActionError `store-locked`, `store-refused` */
+  /** One object, with its lock; undefined when it is not there. */
+  stat(key: string): Promise<StoredObject | undefined>;
+  /**
+   * Removes objects one after another in the order given; one that is not there is no error. When any of them is locked,
+   * none is removed.
+   * @throws ActionError `store-locked`, `store-refused`
+   */
   remove(keys: readonly string[]): Promise<void>;
   /** Removes what killed writers left half done (multipart uploads, temporary files) that is older than `olderThanMs`; returns how many. */
   removeUnfinished(olderThanMs: number): Promise<number>;

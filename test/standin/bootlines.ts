@@ -93,31 +93,6 @@ function diedAsExpected(name: string): Line {
   return ["ERROR", "database::search_index_workers::retriable_worker", text];
 }
 
-/**
- * The migration's lines (contract 9). Versions up to 115 cannot be migrated: the lines stop, the caller aborts.
- * A version ahead of this release is left alone.
- */
-export function logMigration(log: Log, from: number, to: number): "done" | "too old" {
-  log.write("INFO", "model::migrations", "Attempting migration");
-  const ahead = from > to || from === 0;
-  if (ahead) {
-    log.write(
-      "WARN",
-      "model::migrations",
-      `persisted db metadata version is ahead at ${from}, this binary is at ${to}`,
-    );
-  }
-  for (let step = from + 1; !ahead && step <= to; step++) {
-    log.write("INFO", "model::migrations", `Migrating to ${step}`);
-    if (step <= 116 && to > 120) return "too old";
-    log.write("WARN", "migrations_model", `Executing Migration ${step}/${to}. Wait for log line 'Migrated ${step}'`);
-    log.write("INFO", "model::migrations", `Migrated ${step}`);
-  }
-  if (!ahead) log.write("INFO", "model::migrations", `db metadata version up to date at ${to}`);
-  log.write("INFO", "model::migrations", "Migration complete");
-  return "done";
-}
-
 /** The chain of a failed start, as the only place where causes show (contract 1.6). */
 export function logCaught(log: Log, chain: readonly string[], kind = "error"): void {
   const how = "(RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace)";

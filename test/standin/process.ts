@@ -5,11 +5,12 @@
 
 import type { Backend } from "./backend.ts";
 import { type Booted, boot } from "./boot.ts";
-import { logCaught, logMigration, logWorkers, METADATA_VERSION } from "./bootlines.ts";
+import { logCaught, logWorkers, METADATA_VERSION } from "./bootlines.ts";
 import { StartError } from "./database.ts";
 import type { Flags } from "./flags.ts";
 import { type Knobs, readKnobs } from "./knobs.ts";
 import { type Log, makeLog } from "./log.ts";
+import { migrate } from "./migration.ts";
 import { bindTexts, openServed } from "./serve.ts";
 import { BindError } from "./server.ts";
 
@@ -43,11 +44,25 @@ async function bind(flags: Flags, booted: Booted, knobs: Knobs, backend: Backend
   if (knobs.neverReady) return void setInterval(() => undefined, 1 << 30);
   await listen(flags, knobs, backend, log);
   log.write("INFO", "application::table_summary_worker", "Table summary bootstrap finished");
-  const from = knobs.migrateFrom ?? booted.version;
-  if (logMigration(log, from, METADATA_VERSION[flags.like]) === "too old") {
+  void migrateInBackground(flags, booted, knobs, backend, log);
+  if (knobs.exitAfterMs !== undefined) setTimeout(() => end(knobs.exitCode ?? 1), knobs.exitAfterMs);
+}
+
+async function migrateInBackground(
+  flags: Flags,
+  booted: Booted,
+  knobs: Knobs,
+  backend: Backend,
+  log: Log,
+): Promise<void> {
+  const plan = {
+    from: knobs.migrateFrom ?? booted.version,
+    to: METADATA_VERSION[flags.like],
+    dbFile: booted.dbFile,
+  };
+  if ((await migrate(plan, knobs, backend, log)) === "too old") {
     panic("tokio-runtime-worker", "crates/migrations_model/src/lib.rs:44:24", "Transition too old!");
   }
-  if (knobs.exitAfterMs !== undefined) setTimeout(() => end(knobs.exitCode ?? 1), knobs.exitAfterMs);
 }
 
 /** "listening" is logged before the port is bound, so it shows also when the port is taken. */

@@ -1,4 +1,5 @@
 /** The `_system/…` queries that tools use (contract 6.2). They want an admin, read-only or system key. */
+import { componentPathOf } from "./components.ts";
 import type { Cursors } from "./cursors.ts";
 import { hasKey } from "./identity.ts";
 import { encodeId } from "./ids.ts";
@@ -37,8 +38,13 @@ export class SystemQueries {
     const module = call.path.module.replace(/^_system\//, "");
     const query = this.#queries.get(`${module}:${call.path.name}`);
     if (query === undefined) throw new FunctionError(this.#missing(module, call.path.name));
-    const args = Array.isArray(call.args) ? (call.args[0] ?? {}) : call.args;
-    return query({ tx: call.tx, component: call.component, args: isFields(args) ? args : {} });
+    const given = Array.isArray(call.args) ? (call.args[0] ?? {}) : call.args;
+    const args = isFields(given) ? given : {};
+    // The dashboard's queries take the component as an argument, also over HTTP (contract 12).
+    const id = module.startsWith("frontend/") ? args["componentId"] : undefined;
+    const component = typeof id === "string" ? componentPathOf(call.tx, id) : call.component;
+    if (component === undefined) throw new FunctionError("Component not found");
+    return query({ tx: call.tx, component, args });
   }
 
   #missing(module: string, name: string): string {
@@ -87,6 +93,7 @@ export function addSystemQueries(queries: SystemQueries, deps: SystemQueryDeps):
   });
   queries.set("frontend/components.js:list", ({ tx }) => [ROOT, ...tx.scan("", "_components").map(componentEntry)]);
   queries.set("frontend/listCronJobs.js:default", ({ tx, component }) => cronJobs(tx, component));
+  queries.set("frontend/paginatedScheduledJobs.js:default", ({ tx, component }) => scheduledJobs(tx, component));
 }
 
 const text = (value: Value | undefined) => (typeof value === "string" ? value : "");
@@ -149,4 +156,22 @@ function cronJobs(tx: ReadTransaction, component: string): Value {
     lastRun: null,
     nextRun: runs.find((run) => run["cronJobId"] === job._id) ?? null,
   }));
+}
+
+/** Those that wait, soonest first, all on one page; the fields that the dashboard shows. */
+function scheduledJobs(tx: ReadTransaction, component: string): Value {
+  const waiting = tx
+    .scan(component, "_scheduled_functions")
+    .filter(({ state }) => isFields(state) && state["kind"] === "pending");
+  const page = waiting
+    .sort((a, b) => Number(a["scheduledTime"]) - Number(b["scheduledTime"]))
+    .map(({ _id, _creationTime, name, scheduledTime }) => ({
+      _id,
+      _creationTime,
+      udfPath: text(name),
+      nextTs: BigInt(Math.round(Number(scheduledTime))) * 1_000_000n,
+      state: { type: "pending" },
+      completedTs: null,
+    }));
+  return { page, isDone: true, continueCursor: "end" };
 }

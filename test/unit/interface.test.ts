@@ -7,8 +7,11 @@ import { CLIENT_VERSION } from "../../src/deployment/client.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
 import { readIssueInputs } from "../../src/issue/inputs.ts";
 import { readProjectInputs } from "../../src/project/inputs.ts";
+import { readBackupInputs } from "../../src/backup/inputs.ts";
+import { readRestoreInputs } from "../../src/restore/inputs.ts";
 import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
+import { readUpgradeInputs } from "../../src/upgrade/inputs.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string): Promise<string> => readFile(join(root, path), "utf8");
@@ -27,6 +30,17 @@ const CREDENTIALS = {
 
 /** What the issue action does not do without. */
 const REQUIRED: Readonly<Record<string, string>> = { key: "doctor", title: "Doctor" };
+/** A destination is the one thing that has no default. */
+const withDestination =
+  (read: ReadInput): ReadInput =>
+  (name) =>
+    read(name) || (name === "destination" ? "dir:backups" : "");
+
+/** And so is a source. */
+const withSource =
+  (read: ReadInput): ReadInput =>
+  (name) =>
+    read(name) || (name === "source" ? "dir:backups" : "");
 
 /** Folder of action.yml, what reads its inputs, inputs that nothing reads, where outputs are set. */
 const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[], string][] = [
@@ -35,6 +49,9 @@ const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[]
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
   ["project", readProjectInputs, [], "src/project"],
   ["issue", (read) => readIssueInputs((name) => read(name) || (REQUIRED[name] ?? "")), [], "src/issue"],
+  ["backup", (read) => readBackupInputs(withDestination(read), CREDENTIALS), [], "src/backup"],
+  ["restore", (read) => readRestoreInputs(withSource(read), CREDENTIALS, "/"), [], "src/restore"],
+  ["upgrade", (read) => readUpgradeInputs(withSource(read), "/"), [], "src/upgrade"],
 ];
 
 describe.each(ACTIONS)("%s/action.yml", (folder, readInputs, unread, code) => {
@@ -102,6 +119,7 @@ describe("the slug", () => {
       "docs/deploy.md",
       "docs/doctor.md",
       "docs/workflows.md",
+      "docs/backup.md",
     ];
     for (const file of files) {
       for (const [, used] of (await read(file)).matchAll(/uses: +([\w-]+\/action)[@/]/g)) expect(used, file).toBe(slug);

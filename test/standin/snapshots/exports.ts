@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { Readable } from "node:stream";
 
 import { componentPathOf } from "../components.ts";
 import { hasKey } from "../identity.ts";
@@ -39,7 +40,7 @@ export interface SnapshotDeps {
   readonly blobs: Blobs;
   readonly instanceName: string;
   readonly like: Like;
-  readonly knobs: Pick<Knobs, "retryMs" | "exportDelayMs" | "cancelConflicts">;
+  readonly knobs: Pick<Knobs, "retryMs" | "exportDelayMs" | "downloadCuts" | "cancelConflicts">;
   readonly log: Log;
   /** When expired exports go: days after their expiry, and how often that is looked at. */
   readonly cleanup: { readonly expiredDays: number; readonly everyMs: number };
@@ -53,6 +54,7 @@ export class Exports {
   #cleaning: NodeJS.Timeout | undefined;
   #stopped = false;
   #conflicts = 0;
+  #downloads = 0;
 
   constructor(deps: SnapshotDeps) {
     this.#deps = deps;
@@ -212,11 +214,17 @@ export class Exports {
     const { blobs, instanceName } = this.#deps;
     if (!blobs.has("exports", key)) throw notFound(`${start}/ObjectKey("${key}")`);
     const path = blobs.path("exports", key);
+    const { size } = statSync(path);
     const headers = {
-      "content-length": String(statSync(path).size),
+      "content-length": String(size),
       "content-disposition": `attachment; filename=snapshot_${instanceName}_${start}.zip`,
       "cache-control": "private, max-age=2592000",
     };
+    // as when the storage goes away meanwhile (contract 7.4): the connection is closed before the announced length
+    if (request.method !== "HEAD" && this.#downloads++ < this.#deps.knobs.downloadCuts) {
+      const end = Math.max(0, Math.floor(size * (1 - (2 / 3) ** this.#downloads)) - 2);
+      return { headers, body: cutAtEnd(createReadStream(path, { end })) };
+    }
     return { headers, body: createReadStream(path) };
   }
 
@@ -266,6 +274,15 @@ export class Exports {
     };
     return promise.finally(() => clearTimeout(timer));
   }
+}
+
+/** A body that fails behind its last byte, so that the connection is cut there. */
+function cutAtEnd(file: Readable): Readable {
+  const failing = async function* () {
+    yield* file as AsyncIterable<Buffer>;
+    throw new Error("the storage went away");
+  };
+  return Readable.from(failing(), { objectMode: false });
 }
 
 /** What a cancellation that races with the worker is answered; the export goes on. */

@@ -3,8 +3,9 @@
  * local headers, and data descriptors whose sizes are four bytes of 0xff. That form is what trips readers, so it is kept.
  */
 import { type FileHandle, open } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { crc32, deflateRaw } from "node:zlib";
+import { crc32, createDeflateRaw, deflateRaw } from "node:zlib";
 
 const deflate = promisify(deflateRaw);
 
@@ -45,6 +46,28 @@ export class ZipWriter {
     this.#entries.push(entry);
     await this.#write(localHeader(entry));
     await this.#write(packed);
+    await this.#write(descriptor(entry));
+  }
+
+  /** An entry that does not fit into memory, in pieces. */
+  async addStream(name: string, content: Iterable<Uint8Array>): Promise<void> {
+    const offset = this.#offset;
+    const encoded = Buffer.from(name);
+    const sums = { crc: 0, size: 0, packed: 0 };
+    await this.#write(localHeader({ name: encoded, ...sums, offset }));
+    const counted = function* (): Generator<Uint8Array> {
+      for (const chunk of content) {
+        sums.crc = crc32(chunk, sums.crc);
+        sums.size += chunk.length;
+        yield chunk;
+      }
+    };
+    const start = this.#offset;
+    for await (const chunk of Readable.from(counted(), { objectMode: true }).pipe(createDeflateRaw())) {
+      await this.#write(chunk as Buffer);
+    }
+    const entry = { name: encoded, ...sums, packed: this.#offset - start, offset };
+    this.#entries.push(entry);
     await this.#write(descriptor(entry));
   }
 

@@ -10,6 +10,7 @@ import {
   directoryWith,
   FakeBackend,
   fakeDeps,
+  isTableSize,
   jumpingClock,
   type Seen,
 } from "./support.ts";
@@ -65,15 +66,18 @@ describe("the input import", () => {
 /** The import side of a backend that goes through these states, one a poll. */
 function importing(states: Record<string, unknown>[]): (seen: Seen) => Answer {
   const left = [...states];
-  return ({ url }) => {
+  const canceled = { state: "failed", error_message: "Import canceled" };
+  return ({ url, body }) => {
     if (url.startsWith("/api/import/start_upload")) return { json: { uploadToken: '{"objectKey":"1"}' } };
     if (url.startsWith("/api/import/upload_part"))
       return { json: `part ${new URL(url, "http://x").searchParams.get("partNumber")}` };
     if (url.startsWith("/api/import/finish_upload")) return { json: { importId: "km1" } };
+    if (url.startsWith("/api/query") && isTableSize(body)) return { json: { status: "success", value: "0" } };
     if (url.startsWith("/api/query")) {
       const state = left.length > 1 ? left.shift() : left[0];
       return { json: { status: "success", value: { _id: "km1", state } } };
     }
+    if (url.startsWith("/api/cancel_import")) left.splice(0, left.length, canceled);
     return {};
   };
 }

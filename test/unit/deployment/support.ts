@@ -117,6 +117,9 @@ export class FakeBackend {
   }
 }
 
+/** The query that tells whether a backend knows its tables, which comes before each import. */
+export const isTableSize = (body: Buffer): boolean => body.includes("_system/cli/tableSize");
+
 export const KEY = "convex-self-hosted|0102030405060708090a0b0c0d0e0f10111213141516171819";
 
 export function clientFor(url: string, lines: Lines = collectLog(), clock: Clock = jumpingClock()): DeploymentClient {

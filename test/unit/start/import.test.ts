@@ -4,7 +4,7 @@ import type { ImportSource } from "../../../src/deployment/import.ts";
 import { importAll } from "../../../src/start/deploy.ts";
 import { readStartInputs } from "../../../src/start/inputs.ts";
 import type { Prepared } from "../../../src/start/prepare.ts";
-import { clientFor, directoryWith, FakeBackend, fakeDeps } from "../deployment/support.ts";
+import { clientFor, directoryWith, FakeBackend, fakeDeps, isTableSize } from "../deployment/support.ts";
 
 /** What `importAll` looks at. */
 function preparedWith(imports: readonly ImportSource[]): Prepared {
@@ -28,10 +28,11 @@ async function importing(): Promise<FakeBackend> {
   let polls = 0;
   const waiting = { state: "waiting_for_confirmation", message_to_confirm: "table | create | delete\n---\na | 2 | 0" };
   const done = { state: "completed", num_rows_written: "2", timestamp: "1" };
-  return await new FakeBackend(({ url }) => {
+  return await new FakeBackend(({ url, body }) => {
     if (url.startsWith("/api/import/start_upload")) return { json: { uploadToken: "{}" } };
     if (url.startsWith("/api/import/upload_part")) return { json: "part" };
     if (url.startsWith("/api/import/finish_upload")) return { json: { importId: "km1" } };
+    if (url.startsWith("/api/query") && isTableSize(body)) return { json: { status: "success", value: "0" } };
     if (url.startsWith("/api/query")) {
       polls += 1;
       return { json: { status: "success", value: { _id: "km1", state: polls % 2 === 1 ? waiting : done } } };

@@ -1,0 +1,137 @@
+import { ActionError } from "../runner/errors.ts";
+import type { Store } from "../store/store.ts";
+import { type ListedBackup, listBackups } from "./listing.ts";
+
+/** The newest backup that counts. */
+export interface NewestBackup {
+  readonly id: string;
+  /** When its data are from. */
+  readonly takenAt: Date;
+}
+
+export interface Freshness {
+  readonly verdict: "fresh" | "stale" | "none";
+  /** One sentence for people. */
+  readonly message: string;
+  readonly hint: string;
+  readonly newest: NewestBackup | undefined;
+  readonly ageMs: number | undefined;
+  /** Newer ones that do not count, each with the reason. */
+  readonly passedOver: readonly { readonly id: string; readonly why: string }[];
+}
+
+/** Reads the manifest of a backup: the time its snapshot is of. Throws when the manifest is damaged. */
+export type ReadSnapshotTime = (backup: ListedBackup) => Promise<Date>;
+
+const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+/** Clocks of runners and stores differ by less. */
+const SKEW_MS = 10 * 60_000;
+
+/**
+ * An age such as `90m`, `26h`, `2d`, `1w`, in milliseconds.
+ * @throws ActionError `input-invalid`
+ */
+export function parseAge(name: string, text: string): number {
+  const parts = /^(\d{1,5})\s*([mhdw])$/.exec(text.trim());
+  const ms = Number(parts?.[1] ?? 0) * (UNITS[parts?.[2] ?? ""] ?? 0);
+  if (ms > 0) return ms;
+  throw new ActionError(
+    "input-invalid",
+    `${name}: ${JSON.stringify(text)} is not accepted.`,
+    "Allowed: a number with m, h, d or w, such as 26h or 2d.",
+  );
+}
+
+/** `26 h 10 min`, `3 d 4 h`: two units are enough for people. */
+export function ageText(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  const [days, hours, rest] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24, minutes % 60];
+  if (days >= 2) return hours === 0 ? `${days} d` : `${days} d ${hours} h`;
+  const all = days * 24 + hours;
+  if (all === 0) return `${rest} min`;
+  return rest === 0 ? `${all} h` : `${all} h ${rest} min`;
+}
+
+/** Judges the newest backup by a limit. Pure. */
+export function judgeFreshness(
+  newest: NewestBackup | undefined,
+  maxAgeMs: number,
+  now: Date,
+  location: string,
+  passedOver: Freshness["passedOver"] = [],
+): Freshness {
+  const over = passedOver.map(({ id, why }) => ` ${id} does not count: ${why}.`).join("");
+  if (newest === undefined) {
+    return {
+      verdict: "none",
+      message: `There is no complete backup in ${location}.${over}`,
+      hint: "Check the destination (bucket, prefix, folder), and run the backup workflow once by hand.",
+      newest,
+      ageMs: undefined,
+      passedOver,
+    };
+  }
+  const ageMs = now.getTime() - newest.takenAt.getTime();
+  const facts = { newest, ageMs, passedOver };
+  if (ageMs < -SKEW_MS) {
+    return {
+      ...facts,
+      verdict: "stale",
+      message: `The newest backup in ${location}, ${newest.id}, is of a time still to come (${newest.takenAt.toISOString()}): a clock is wrong, and its age cannot be told.${over}`,
+      hint: "Set the clock of the machine that makes the backups; this backup stays the newest until its time has come.",
+    };
+  }
+  const [age, limit] = [ageText(ageMs), ageText(maxAgeMs)];
+  if (ageMs <= maxAgeMs) {
+    return {
+      ...facts,
+      verdict: "fresh",
+      message: `The newest backup in ${location}, ${newest.id}, is ${age} old (limit ${limit}).${over}`,
+      hint: "",
+    };
+  }
+  return {
+    ...facts,
+    verdict: "stale",
+    message: `The newest backup in ${location}, ${newest.id}, is ${age} old; the limit is ${limit}.${over}`,
+    hint: "Look at the last runs of the backup workflow: it failed, or GitHub has stopped its schedule (after 60 days without a commit; one click in the Actions tab resumes it).",
+  };
+}
+
+/**
+ * Finds the newest complete backup and judges its age. One whose manifest cannot be read does not count, and is said.
+ * @param readTime the snapshot's time in the manifest
+ * @throws what the store throws when it cannot be read: that says nothing about the backups
+ */
+export async function checkFreshness(
+  store: Store,
+  maxAgeMs: number,
+  now: Date,
+  readTime: ReadSnapshotTime,
+): Promise<Freshness> {
+  const passedOver: { readonly id: string; readonly why: string }[] = [];
+  for (const backup of await listBackups(store)) {
+    if (!backup.complete) {
+      passedOver.push({ id: backup.id, why: "it has no manifest, so it was never finished" });
+      continue;
+    }
+    try {
+      const newest = { id: backup.id, takenAt: await readTime(backup) };
+      return judgeFreshness(newest, maxAgeMs, now, store.location, passedOver);
+    } catch (failure) {
+      if (failure instanceof ActionError && STORE_TROUBLE.has(failure.code)) throw failure;
+      const why = failure instanceof Error ? failure.message.replace(/\.$/, "") : String(failure);
+      passedOver.push({ id: backup.id, why: `its manifest cannot be used: ${why}` });
+    }
+  }
+  return judgeFreshness(undefined, maxAgeMs, now, store.location, passedOver);
+}
+
+const STORE_TROUBLE = new Set(["store-unreachable", "store-refused"]);
+
+/** The error for backups that are not fresh. */
+export function freshnessError({ verdict, message, hint }: Freshness): ActionError {
+  return verdict === "none"
+    ? new ActionError("backup-none", message, hint)
+    : new ActionError("backup-stale", message, hint);
+}

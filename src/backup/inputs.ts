@@ -1,0 +1,123 @@
+import { parseVersion } from "../backend/version.ts";
+import { ActionError } from "../runner/errors.ts";
+import { Inputs, type ReadInput } from "../runner/inputs.ts";
+import { mask } from "../runner/mask.ts";
+import { parseRecipients } from "../snapshot/encrypt.ts";
+import { parseDestination, readLockDays, readS3Inputs, type StoreSettings } from "../store/destination.ts";
+import { readHeartbeatUrl } from "./heartbeat.ts";
+import type { RetentionRule } from "./retention.ts";
+
+/** The inputs of the backup action, each read and checked by itself. */
+export interface BackupInputs {
+  /** As written; its form is judged with the deployment. */
+  readonly url: string;
+  readonly adminKey: string;
+  readonly githubToken: string | undefined;
+  readonly heartbeatUrl: URL | undefined;
+  readonly includeFileStorage: boolean;
+  readonly encryption: "age" | "none";
+  readonly recipients: readonly string[];
+  readonly includeEnv: boolean;
+  readonly store: StoreSettings;
+  readonly lockDays: number | undefined;
+  readonly keep: RetentionRule;
+  readonly prune: "apply" | "dry-run" | "off";
+  readonly backendVersion: string | undefined;
+  readonly commit: string | undefined;
+  readonly exportTimeoutMs: number;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const HOUR_MS = 3_600_000;
+
+function missing(name: string, message: string, hint: string): ActionError {
+  return new ActionError("input-missing", `${name} is not set${message}.`, hint);
+}
+
+function readKeep(inputs: Inputs): RetentionRule {
+  const count = (kind: string): number => inputs.integer(`keep-${kind}`, { least: 0, most: 10_000 }, 0);
+  return {
+    last: count("last"),
+    daily: count("daily"),
+    weekly: count("weekly"),
+    monthly: count("monthly"),
+    yearly: count("yearly"),
+  };
+}
+
+/** A release, commit or digest; which of them is told by its form. */
+function readBackendVersion(inputs: Inputs): string | undefined {
+  const text = inputs.optional("backend-version");
+  if (text === undefined) return undefined;
+  try {
+    const version = parseVersion(text);
+    return version.kind === "release" ? version.name : text;
+  } catch (error) {
+    throw new ActionError(
+      "input-invalid",
+      `backend-version: ${JSON.stringify(text)} is not accepted.`,
+      "Allowed: a release (2026-09-28-5c7cb5b), a full commit (40 hex digits) or an image digest (sha256:…); leave it out where you do not know it.",
+      { cause: error },
+    );
+  }
+}
+
+function readCommit(inputs: Inputs): string | undefined {
+  const text = inputs.optional("commit");
+  if (text === undefined || /^[0-9a-f]{7,64}$/.test(text)) return text;
+  throw new ActionError(
+    "input-invalid",
+    `commit: ${JSON.stringify(text)} is not accepted.`,
+    "Allowed: a commit's hash, 7 hex digits or more.",
+  );
+}
+
+/**
+ * Reads all inputs; secrets are masked on the way. URL and key may come from the CLI's own variables instead.
+ * @throws ActionError `input-missing`, `input-invalid`, `input-conflict`, `input-too-large`, `secret-too-short`,
+ * `recipient-invalid`
+ */
+export function readBackupInputs(read: ReadInput, env: Env): BackupInputs {
+  const inputs = new Inputs(read);
+  // Secrets first: an error about another input must not come before they are masked.
+  const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const githubToken = inputs.secret("github-token")?.trim();
+  const heartbeatUrl = readHeartbeatUrl(inputs, mask);
+  const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
+  const where = inputs.optional("destination");
+  if (where === undefined) {
+    throw missing("destination", "", "Set destination: s3://bucket/prefix, dir:path or artifact.");
+  }
+  const destination = parseDestination("destination", where, env["GITHUB_WORKSPACE"] ?? process.cwd());
+  const rest = {
+    githubToken,
+    heartbeatUrl,
+    includeFileStorage: inputs.boolean("include-file-storage", true),
+    encryption: inputs.choice("encryption", ["age", "none"], "age"),
+    recipients: parseRecipients(inputs.lines("recipients")),
+    includeEnv: inputs.boolean("include-env", false),
+    store: { destination, ...readS3Inputs(inputs) },
+    lockDays: readLockDays(inputs, destination),
+    keep: readKeep(inputs),
+    prune: inputs.choice("prune", ["apply", "dry-run", "off"], "apply"),
+    backendVersion: readBackendVersion(inputs),
+    commit: readCommit(inputs),
+    exportTimeoutMs: inputs.duration("export-timeout", HOUR_MS),
+  };
+  if (url === undefined) {
+    throw missing(
+      "url",
+      ", and neither is the variable CONVEX_SELF_HOSTED_URL",
+      "Set url: to the URL of the deployment's API, for example from vars.CONVEX_URL.",
+    );
+  }
+  if (adminKey === undefined) {
+    throw missing(
+      "admin-key",
+      ", and neither is the variable CONVEX_SELF_HOSTED_ADMIN_KEY",
+      "Set admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
+    );
+  }
+  return { url, adminKey, ...rest };
+}

@@ -1,0 +1,110 @@
+/**
+ * The digest of a table: the sum of one 128-bit hash per line, each of its four words modulo 2^32, so that the order
+ * of the lines does not matter and nothing grows with their number. The hash is MurmurHash3 (x86, 128 bit, seed 0) of the
+ * line's bytes without its line break: text, so `1.0` and `1` differ. Two tables that differ by accident have one digest
+ * with a chance of 2^-128.
+ *
+ * It is no defence against somebody who makes up documents to hit a given digest, and needs to be none: what is
+ * compared by it is our own export of what a backend has just imported. That nobody touched a stored backup is proved by
+ * the SHA-256 of the file in the manifest, and stored files are compared by their own SHA-256. A SHA-256 for each line
+ * would take longer than unpacking and checking it.
+ */
+export class LinesDigest {
+  #a = 0;
+  #b = 0;
+  #c = 0;
+  #d = 0;
+  /** The hash of the last line; valid until the next one. */
+  readonly #hash = new Int32Array(4);
+
+  /** @param view over the same memory as the bytes of the line */
+  add(view: DataView, start: number, end: number): void {
+    murmur(view, start, end, this.#hash);
+    this.#a = (this.#a + (this.#hash[0] ?? 0)) | 0;
+    this.#b = (this.#b + (this.#hash[1] ?? 0)) | 0;
+    this.#c = (this.#c + (this.#hash[2] ?? 0)) | 0;
+    this.#d = (this.#d + (this.#hash[3] ?? 0)) | 0;
+  }
+
+  /** A line that is there as text. */
+  addText(line: string): void {
+    const bytes = Buffer.from(line);
+    this.add(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
+  }
+
+  /** 32 hex digits. */
+  get hex(): string {
+    return [this.#a, this.#b, this.#c, this.#d].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
+  }
+}
+
+const C1 = 0x239b961b;
+const C2 = 0xab0e9789;
+const C3 = 0x38b34ae5;
+const C4 = 0xa1e38b93;
+
+/** MurmurHash3_x86_128 by Austin Appleby (public domain), seed 0; proved by its published vectors. */
+export function murmur(view: DataView, start: number, end: number, out: Int32Array): void {
+  const length = end - start;
+  let h1 = 0;
+  let h2 = 0;
+  let h3 = 0;
+  let h4 = 0;
+  let at = start;
+  for (const last = end - 16; at <= last; at += 16) {
+    let k = Math.imul(view.getInt32(at, true), C1);
+    h1 ^= Math.imul((k << 15) | (k >>> 17), C2);
+    h1 = (Math.imul(((h1 << 19) | (h1 >>> 13)) + h2, 5) + 0x561ccd1b) | 0;
+    k = Math.imul(view.getInt32(at + 4, true), C2);
+    h2 ^= Math.imul((k << 16) | (k >>> 16), C3);
+    h2 = (Math.imul(((h2 << 17) | (h2 >>> 15)) + h3, 5) + 0x0bcaa747) | 0;
+    k = Math.imul(view.getInt32(at + 8, true), C3);
+    h3 ^= Math.imul((k << 17) | (k >>> 15), C4);
+    h3 = (Math.imul(((h3 << 15) | (h3 >>> 17)) + h4, 5) + 0x96cd1c35) | 0;
+    k = Math.imul(view.getInt32(at + 12, true), C4);
+    h4 ^= Math.imul((k << 18) | (k >>> 14), C1);
+    h4 = (Math.imul(((h4 << 13) | (h4 >>> 19)) + h1, 5) + 0x32ac3b17) | 0;
+  }
+  if (at < end) {
+    let k = Math.imul(rest(view, at + 12, end), C4);
+    h4 ^= Math.imul((k << 18) | (k >>> 14), C1);
+    k = Math.imul(rest(view, at + 8, end), C3);
+    h3 ^= Math.imul((k << 17) | (k >>> 15), C4);
+    k = Math.imul(rest(view, at + 4, end), C2);
+    h2 ^= Math.imul((k << 16) | (k >>> 16), C3);
+    k = Math.imul(rest(view, at, end), C1);
+    h1 ^= Math.imul((k << 15) | (k >>> 17), C2);
+  }
+  h1 ^= length;
+  h2 ^= length;
+  h3 ^= length;
+  h4 ^= length;
+  h1 = (h1 + h2 + h3 + h4) | 0;
+  h2 = (h2 + h1) | 0;
+  h3 = (h3 + h1) | 0;
+  h4 = (h4 + h1) | 0;
+  h1 = mixed(h1);
+  h2 = mixed(h2);
+  h3 = mixed(h3);
+  h4 = mixed(h4);
+  h1 = (h1 + h2 + h3 + h4) | 0;
+  out[0] = h1;
+  out[1] = h2 + h1;
+  out[2] = h3 + h1;
+  out[3] = h4 + h1;
+}
+
+/** Up to four bytes, little-endian; 0 when there is none left. */
+function rest(view: DataView, at: number, end: number): number {
+  if (at + 4 <= end) return view.getInt32(at, true);
+  let word = 0;
+  for (let i = end - 1; i >= at; i -= 1) word = (word << 8) | view.getUint8(i);
+  return word;
+}
+
+function mixed(value: number): number {
+  let h = value;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

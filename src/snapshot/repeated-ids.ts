@@ -1,0 +1,27 @@
+import type { Archive, ArchiveEntry } from "./archive.ts";
+import { DocumentReader, partsOf } from "./document-reader.ts";
+
+/**
+ * The number of a line whose `_id` stood in an earlier one; undefined without any. Only needed for tables whose ids do
+ * not ascend, which a backend never writes.
+ */
+export async function firstRepeatedId(
+  archive: Archive,
+  entry: ArchiveEntry,
+  documents: number,
+): Promise<number | undefined> {
+  const parts = partsOf(documents);
+  for (let part = 0; part < parts; part += 1) {
+    const ids = new Set<string>();
+    let repeated: number | undefined;
+    const take = (id: string, _hash: number, line: number): void => {
+      if (ids.has(id)) repeated ??= line;
+      ids.add(id);
+    };
+    const reader = new DocumentReader({ document: take }, part, parts);
+    await archive.read(entry, (chunk) => reader.push(chunk));
+    reader.end();
+    if (repeated !== undefined) return repeated;
+  }
+  return undefined;
+}

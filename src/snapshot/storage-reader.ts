@@ -1,0 +1,194 @@
+import { createHash, type Hash } from "node:crypto";
+import type { DefectKind } from "./defects.ts";
+import { LinesDigest } from "./digest.ts";
+import { tableNumberOfText } from "./document-id.ts";
+import { prefixOf } from "./entries.ts";
+import type { Findings } from "./findings.ts";
+import type { StorageFacts } from "./inspection.ts";
+import { type LineSink, Lines } from "./lines.ts";
+import { FLAG, LineScanner } from "./scanner.ts";
+
+/** One line of `_storage/documents.jsonl`. */
+interface Metadata {
+  readonly sha256: string | undefined;
+  readonly size: number | undefined;
+  readonly contentType: string | null;
+  readonly internalId: string | undefined;
+  seen: boolean;
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const SHA256 = /^[A-Za-z0-9+/]{43}=$/;
+
+/** The file storage of one component: metadata lines, then files, in any order. */
+export class StorageReader implements LineSink {
+  readonly component: string;
+  /** `_storage/documents.jsonl` was there. */
+  listed = false;
+  readonly #findings: Findings;
+  readonly #lines: Lines;
+  #scanner = new LineScanner();
+  readonly #metadata = new Map<string, Metadata>();
+  readonly #internalIds = new Set<string>();
+  /** Files whose line came after them, or never. */
+  readonly #waiting = new Map<string, { readonly entry: string; readonly sha256: string; readonly size: number }>();
+  readonly #digest = new LinesDigest();
+  readonly #entry: string;
+  #number = 0;
+  #files = 0;
+  #bytes = 0;
+  #lineBytes = 0;
+
+  constructor(component: string, findings: Findings) {
+    this.component = component;
+    this.#findings = findings;
+    this.#entry = `${prefixOf(component)}_storage/documents.jsonl`;
+    this.#lines = new Lines(this);
+  }
+
+  get facts(): StorageFacts {
+    return { component: this.component, files: this.#files, bytes: this.#bytes, digest: this.#digest.hex };
+  }
+
+  /** Listed, but without a line: what the backend cannot restore where the component does not exist yet. */
+  get empty(): boolean {
+    return this.listed && this.#lineBytes === 0;
+  }
+
+  push(chunk: Buffer): void {
+    this.#lineBytes += chunk.length;
+    this.#lines.push(chunk);
+  }
+
+  endOfLines(): void {
+    this.listed = true;
+    this.#lines.end();
+    // it holds on to the memory of the lines
+    this.#scanner = new LineScanner();
+  }
+
+  defect(kind: DefectKind, line: number, detail?: string): void {
+    this.#findings.add(kind, `${this.#entry} line ${line}`, detail);
+  }
+
+  line(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    this.#scanner.use(bytes, view);
+    const flags = this.#scanner.scan(start, end);
+    const line = this.#lines.count;
+    if ((flags & FLAG.broken) !== 0) {
+      this.defect("json-broken", line);
+      return;
+    }
+    if ((flags & FLAG.notObject) !== 0) {
+      this.defect("json-not-object", line);
+      return;
+    }
+    if ((flags & FLAG.keyTwice) !== 0) this.defect("key-twice", line);
+    if ((flags & FLAG.timeMissing) !== 0) this.defect("creation-time-missing", line);
+    if ((flags & FLAG.timeInvalid) !== 0) this.defect("creation-time-invalid", line);
+    if ((flags & FLAG.timeInteger) !== 0) this.defect("creation-time-integer", line);
+    if ((flags & FLAG.idMissing) !== 0) {
+      this.defect("id-missing", line);
+      return;
+    }
+    if ((flags & FLAG.idInvalid) !== 0) {
+      this.defect("id-invalid", line);
+      return;
+    }
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
+    this.#take(JSON.parse(text) as Record<string, unknown>, line);
+  }
+
+  #take(fields: Record<string, unknown>, line: number): void {
+    const id = String(fields["_id"]);
+    this.#checkNumber(id, line);
+    if (this.#metadata.has(id)) {
+      this.defect("storage-line-twice", line);
+      return;
+    }
+    const { sha256, size, contentType, internalId } = fields;
+    const problem =
+      lineProblem("sha256", sha256, SHA256) ??
+      lineProblem("internalId", internalId, UUID) ??
+      (typeof contentType === "string" && /[^\t\x20-\x7e\x80-\xff]/.test(contentType)
+        ? "contentType is none"
+        : undefined);
+    if (problem !== undefined) this.defect("storage-line", line, problem);
+    if (sha256 === undefined || sha256 === null) this.defect("storage-sha256-missing", line);
+    if (internalId === undefined || internalId === null) this.defect("storage-internal-id-missing", line);
+    else if (this.#internalIds.has(String(internalId))) this.defect("storage-internal-id-twice", line);
+    this.#internalIds.add(String(internalId));
+    this.#metadata.set(id, {
+      sha256: typeof sha256 === "string" ? sha256 : undefined,
+      size: typeof size === "number" ? size : undefined,
+      contentType: typeof contentType === "string" ? contentType : null,
+      internalId: typeof internalId === "string" ? internalId : undefined,
+      seen: false,
+    });
+  }
+
+  #checkNumber(id: string, line: number): void {
+    const number = tableNumberOfText(id);
+    if (this.#number === 0) this.#number = number;
+    else if (this.#number !== number) this.defect("storage-number", line);
+  }
+
+  /** Takes the content of one file; `end` when all of it was read. */
+  file(id: string, entry: string): { push(chunk: Buffer): void; end(): void } {
+    const hash: Hash = createHash("sha256");
+    let size = 0;
+    return {
+      push: (chunk) => {
+        size += chunk.length;
+        hash.update(chunk);
+      },
+      end: () => this.#takeFile(id, entry, hash.digest("base64"), size),
+    };
+  }
+
+  #takeFile(id: string, entry: string, sha256: string, size: number): void {
+    this.#files += 1;
+    this.#bytes += size;
+    if (tableNumberOfText(id) === 0) {
+      this.#findings.add("storage-entry", entry);
+      return;
+    }
+    const metadata = this.#metadata.get(id);
+    if (metadata === undefined && !this.listed) {
+      if (this.#waiting.has(id)) this.#findings.add("storage-file-twice", entry);
+      this.#waiting.set(id, { entry, sha256, size });
+    } else this.#compare(id, metadata, { entry, sha256, size });
+  }
+
+  #compare(id: string, metadata: Metadata | undefined, file: { entry: string; sha256: string; size: number }): void {
+    const { entry, sha256, size } = file;
+    if (metadata === undefined) this.#findings.add("storage-line-missing", entry);
+    else if (metadata.seen) this.#findings.add("storage-file-twice", entry);
+    else {
+      metadata.seen = true;
+      if (metadata.sha256 !== undefined && metadata.sha256 !== sha256) this.#findings.add("storage-sha256", entry);
+      if (metadata.size !== size) {
+        this.#findings.add("storage-size", entry, `${size} bytes instead of ${metadata.size ?? "a number"}`);
+      }
+    }
+    this.#digest.addText(JSON.stringify([id, metadata?.internalId ?? null, metadata?.contentType ?? null, sha256]));
+  }
+
+  /** When all entries were read. */
+  judge(): void {
+    if (!this.listed && this.#files > 0)
+      this.#findings.add("storage-metadata-missing", `${prefixOf(this.component)}_storage/`);
+    for (const [id, file] of this.#waiting) {
+      const metadata = this.#metadata.get(id);
+      if (this.listed || metadata !== undefined) this.#compare(id, metadata, file);
+    }
+    for (const [id, { seen }] of this.#metadata) {
+      if (!seen) this.#findings.add("storage-file-missing", `${prefixOf(this.component)}_storage/${id}`);
+    }
+  }
+}
+
+function lineProblem(name: string, value: unknown, form: RegExp): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  return typeof value === "string" && form.test(value) ? undefined : `${name} is none`;
+}
