@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/unit/**/*.test.ts", "test/dist/**/*.test.ts"],
-    exclude: ["**/*.long.test.ts", "**/*.tools.test.ts", "**/*.nginx.test.ts", "**/*.s3.test.ts", "**/node_modules/**"],
+    exclude: ["**/*.long.test.ts", "**/*.nginx.test.ts", "**/*.s3.test.ts", "**/*.tools.test.ts", "**/node_modules/**"],
     testTimeout: 20_000,
     setupFiles: ["test/quiet.ts"],
     pool: "forks",

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- <runs> [lines] [starts] [deploys] [handwritten]]`: how long the action takes beside the least
+ * `npm run bench [-- <runs> [lines] [starts] [deploys] [handwritten] [verify]]`: how long the action takes beside the least
  * possible, a bare CLI, and what people write by hand; all in one run, in turns, on this machine. Medians of 9 runs.
  */
 import { symlink } from "node:fs/promises";
@@ -15,6 +15,7 @@ import { bundleBytes, firstLine } from "./bundle.ts";
 import { floorBinary, floorDocker } from "./floor.ts";
 import { run, Series, timed } from "./measure.ts";
 import { type Row, table } from "./table.ts";
+import { benchVerify } from "./verify.ts";
 
 const VARIABLES = 20;
 const variables = Array.from({ length: VARIABLES }, (_, n) => `VARIABLE_${n + 1}="value ${n + 1}"`).join("\n");
@@ -177,6 +178,7 @@ await session(import.meta.filename, async (world, args) => {
   for (const [name, part] of Object.entries({ lines, starts, deploys, handwritten })) {
     if (wanted.length === 0 || wanted.includes(name)) await part(series, runs, world, project);
   }
+  if (wanted.length === 0 || wanted.includes("verify")) note(`\n${await benchVerify([100])}`);
   const bytes = await bundleBytes(join(root, "dist/start"));
   note(`\nMedians of ${runs} runs, taken in turns, with the stand-in backend (a test double).`);
   note(

@@ -19,7 +19,7 @@ export function refusedCall(call: FailedCall, context: PushContext): Verdict {
       message: `${call.endpoint} was answered with ${call.status} by something in front of the backend, usually a proxy.`,
       hint:
         call.status === 413
-          ? "Raise the proxy's limit on body size: a deploy sends sizeText."
+          ? "Raise the proxy's limit on body size: a deploy sends megabytes."
           : "Look at the proxy's log and its way to the backend.",
     };
   }

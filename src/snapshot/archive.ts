@@ -16,6 +16,8 @@ const DEFLATED = 8;
 /** Deflate cannot do better: 258 bytes from two bits. */
 const DEFLATE_MOST = 1032;
 const CHUNK = 256 * 1024;
+/** Unpacked, at a time: each piece is a hand-over between threads. */
+const UNPACKED = 1024 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
 
@@ -131,6 +133,7 @@ export class Archive {
     try {
       result = inflateRawSync(packed, options) as unknown as typeof result;
     } catch (error) {
+      if (error instanceof RangeError) throw new Defect("entry-size", entry.name, `more than the ${entry.size} bytes.`);
       throw unpackError(entry.name, error);
     }
     refuseRest(entry, result.engine.bytesWritten);
@@ -138,7 +141,7 @@ export class Archive {
   }
 
   async #inflate(entry: ArchiveEntry, start: number, check: ContentCheck): Promise<void> {
-    const inflate = createInflateRaw({ chunkSize: CHUNK });
+    const inflate = createInflateRaw({ chunkSize: UNPACKED });
     try {
       await pipeline(this.#raw(start, start + entry.packed), inflate, async (output: AsyncIterable<Buffer>) => {
         for await (const chunk of output) check.take(chunk);
@@ -152,6 +155,9 @@ export class Archive {
   /** Where the packed data begins; the local header must be the directory's twin. */
   async #dataStart(entry: ArchiveEntry): Promise<number> {
     const name = entry.raw.fileNameRaw;
+    if (entry.offset + entry.packed > this.directory) {
+      throw new Defect("entry-unreadable", entry.name, "it would reach into the directory.");
+    }
     const header = Buffer.allocUnsafe(LOCAL_BYTES + name.length);
     await this.#fill(header, entry.offset, entry.name);
     if (header.readUInt32LE(0) !== LOCAL) throw new Defect("entry-unreadable", entry.name, "it has no local header.");

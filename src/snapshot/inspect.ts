@@ -52,7 +52,7 @@ class Inspector {
   readonly #parts: Parts = { tables: new Map(), schemas: new Map(), numbers: new Map(), storage: new Map() };
   readonly #names = new Set<string>();
   readonly #folders = new Set<string>();
-  /** Start and end of each entry, one after another. */
+  /** Of each entry, one after another: its start, the end of its data, and the latest end of what may follow that. */
   readonly #places: number[] = [];
   #uncompressed = 0;
   #zipInside: string | undefined;
@@ -114,7 +114,7 @@ class Inspector {
     const reader = this.#readerOf(entry.name);
     try {
       const end = await archive.read(entry, (chunk) => reader.push(chunk));
-      this.#places.push(entry.offset, end + descriptorMost(entry.flags));
+      this.#places.push(entry.offset, end, end + descriptorMost(entry.flags));
       reader.end();
       if (reader instanceof TableReader && reader.unordered) await this.#judgeIds(archive, entry, reader);
     } catch (error) {
@@ -185,15 +185,18 @@ class Inspector {
 
   /** Entries must lie one behind another, as the backend writes them; the directory's order does not matter. */
   #judgePlaces(archive: Archive): void {
-    const places: [number, number][] = [];
-    for (let i = 0; i < this.#places.length; i += 2) places.push([this.#places[i] ?? 0, this.#places[i + 1] ?? 0]);
-    places.sort(([a], [b]) => a - b);
+    const places: number[][] = [];
+    for (let i = 0; i < this.#places.length; i += 3) places.push(this.#places.slice(i, i + 3));
+    places.sort(([a = 0], [b = 0]) => a - b);
+    let taken = 0;
     let free = 0;
-    for (const [start, end] of places) {
-      if (start < free - 24) this.#findings.add("entries-overlap", `byte ${start}`);
-      if (start > free)
+    for (const [start = 0, end = 0, behind = 0] of places) {
+      if (start < taken) this.#findings.add("entries-overlap", `byte ${start}`);
+      if (start > free) {
         this.#findings.add(free === 0 ? "leading-data" : "entries-gap", `byte ${start}`, `${start - free}`);
-      free = Math.max(free, end);
+      }
+      taken = Math.max(taken, end);
+      free = Math.max(free, behind);
     }
     if (archive.directory > free) this.#findings.add("entries-gap", "the directory", `${archive.directory - free}`);
   }

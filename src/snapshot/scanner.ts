@@ -161,7 +161,9 @@ export class LineScanner {
       const key = at + 1;
       const keyEnd = this.#key(key);
       if (keyEnd < 0) return FAIL;
-      if (beforeStart >= 0 && ascending) ascending = this.#less(beforeStart, beforeEnd, key, keyEnd);
+      if (beforeStart >= 0 && (bytes[beforeStart] ?? 0) >= (bytes[key] ?? 0) && ascending) {
+        ascending = this.#less(beforeStart, beforeEnd, key, keyEnd);
+      }
       beforeStart = key;
       beforeEnd = keyEnd;
       at = keyEnd + 1;
@@ -170,7 +172,7 @@ export class LineScanner {
       at += 1;
       if ((bytes[at] ?? 0) <= SPACE) at = this.#skip(at);
       const value = at;
-      at = this.#value(at, depth);
+      at = bytes[at] === QUOTE ? this.#string(at + 1) : this.#value(at, depth);
       if (at < 0) return FAIL;
       if (depth === 0 && bytes[key] === UNDERSCORE) this.#systemField(key, keyEnd, value, at);
       let byte = bytes[at] ?? 0;
@@ -198,20 +200,32 @@ export class LineScanner {
   /** The closing quote of a field's name. */
   #key(start: number): number {
     const bytes = this.#bytes;
+    const view = this.#view;
     let at = start;
     for (;;) {
+      // as in #string; beyond ASCII and DEL (0x7f) too
+      const word = view.getInt32(at, true);
+      const quote = word ^ 0x22222222;
+      const slash = word ^ 0x5c5c5c5c;
+      const odd = word | (word + 0x01010101) | ((word - 0x20202020) & ~word);
+      const hit = (odd | ((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash)) & 0x80808080;
+      if (hit === 0) {
+        at += 4;
+        continue;
+      }
+      at += (31 - Math.clz32(hit & -hit)) >>> 3;
       const byte = bytes[at] ?? 0;
       if (byte === QUOTE) break;
       if (byte < SPACE) return FAIL;
-      if (byte >= 0x7f) this.#flags |= FLAG.fieldName;
       if (byte === BACKSLASH) {
         // only `"` and `\` come escaped; others stand for characters that no name may have
         if (bytes[at + 1] !== QUOTE && bytes[at + 1] !== BACKSLASH) this.#flags |= FLAG.fieldName;
         at = this.#escape(at);
         if (at < 0) return FAIL;
-        continue;
+      } else {
+        this.#flags |= FLAG.fieldName;
+        at += 1;
       }
-      at += 1;
     }
     if (bytes[start] === DOLLAR) this.#flags |= FLAG.reserved;
     return at;
@@ -224,23 +238,23 @@ export class LineScanner {
     let at = start;
     for (;;) {
       // four bytes at a time, as long as none of them is a quote, a backslash or a control character
-      for (;;) {
-        const word = view.getInt32(at, true);
-        const quote = word ^ 0x22222222;
-        const slash = word ^ 0x5c5c5c5c;
-        const hit =
-          (((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash) | ((word - 0x20202020) & ~word)) &
-          0x80808080;
-        if (hit !== 0) break;
+      const word = view.getInt32(at, true);
+      const quote = word ^ 0x22222222;
+      const slash = word ^ 0x5c5c5c5c;
+      const hit =
+        (((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash) | ((word - 0x20202020) & ~word)) &
+        0x80808080;
+      if (hit === 0) {
         at += 4;
+        continue;
       }
+      // the lowest bit tells the first of them, the others may be wrong
+      at += (31 - Math.clz32(hit & -hit)) >>> 3;
       const byte = bytes[at] ?? 0;
       if (byte === QUOTE) return at + 1;
-      if (byte < SPACE) return FAIL;
-      if (byte === BACKSLASH) {
-        at = this.#escape(at);
-        if (at < 0) return FAIL;
-      } else at += 1;
+      if (byte !== BACKSLASH) return FAIL;
+      at = this.#escape(at);
+      if (at < 0) return FAIL;
     }
   }
 
@@ -355,9 +369,20 @@ export class LineScanner {
     const length = keyEnd - key;
     if (length === 3 && this.#bytes[key + 1] === 0x69 && this.#bytes[key + 2] === 0x64) {
       this.#id(value, valueEnd);
-    } else if (length === 13 && this.#text(key, keyEnd) === "_creationTime") {
+    } else if (length === 13 && this.#isCreationTime(key)) {
       this.#time(value, valueEnd);
     } else this.#flags |= FLAG.underscore;
+  }
+
+  /** `_creationTime`, four bytes at a time: it is looked for in every line. */
+  #isCreationTime(key: number): boolean {
+    const view = this.#view;
+    return (
+      view.getInt32(key, true) === 0x6572635f &&
+      view.getInt32(key + 4, true) === 0x6f697461 &&
+      view.getInt32(key + 8, true) === 0x6d69546e &&
+      this.#bytes[key + 12] === LETTER_E
+    );
   }
 
   #id(value: number, valueEnd: number): void {
@@ -370,9 +395,10 @@ export class LineScanner {
   #time(value: number, valueEnd: number): void {
     this.#timeSeen = true;
     const first = this.#bytes[value] ?? 0;
-    if (first === QUOTE || first > NINE || !(Number(this.#text(value, valueEnd)) > 0)) {
-      this.#flags |= FLAG.timeInvalid;
-    } else if (this.#integer) this.#flags |= FLAG.timeInteger;
+    // what begins with 1 to 9 is a number above 0; few begin otherwise
+    const positive = first > ZERO ? first <= NINE : first === ZERO && Number(this.#text(value, valueEnd)) > 0;
+    if (!positive) this.#flags |= FLAG.timeInvalid;
+    if (this.#integer) this.#flags |= FLAG.timeInteger;
   }
 
   /** `{"$bytes":"..."}` and its like; 0 when it is none of them. */

@@ -77,8 +77,12 @@ async function zip64(file: FileHandle, { tail, locator, start, classic, where }:
   const record = Buffer.alloc(END64_BYTES);
   const fits = offset + END64_BYTES <= start + locator;
   if (fits) await file.read(record, 0, END64_BYTES, offset);
-  if (!fits || record.readUInt32LE(0) !== END64)
+  if (!fits || record.readUInt32LE(0) !== END64) {
+    const shift = start + locator - END64_BYTES - offset;
+    const moved = shift > 0 && locator >= END64_BYTES && tail.readUInt32LE(locator - END64_BYTES) === END64;
+    if (moved) throw new Defect("leading-data", where, shift.toLocaleString("en"));
     throw damaged(where, "its ZIP64 end record is not where it should be.");
+  }
   const [onDisk, entries, directoryBytes, directory] = [24, 32, 40, 48].map((at) =>
     Number(record.readBigUInt64LE(at)),
   ) as [number, number, number, number];

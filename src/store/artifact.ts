@@ -84,6 +84,8 @@ export class ArtifactStore implements Store {
         throw unreachable(this.location, `the download of ${key} ended after ${position} of ${facts.bytes} bytes`);
       } catch (failure) {
         options.signal?.throwIfAborted();
+        // Cut after the last byte.
+        if (position === facts.bytes) break;
         const again = failure instanceof Error && "code" in failure && failure.code === "store-unreachable";
         if (!again || attempt === READ_ATTEMPTS) throw failure;
         this.#deps.log.info(

@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
-import type { Stats } from "node:fs";
 import { constants } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rmdir, statfs, unlink } from "node:fs/promises";
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import { messageOf, systemCode } from "../runner/errors.ts";
+import { systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
-import { damaged, exists, full, missing, refused, unreachable, unsupported } from "./faults.ts";
+import { explainFile, filesBelow, removed, statOf, syncFolders, writeNew } from "./directory-files.ts";
+import { damaged, exists, missing, refused, unsupported } from "./faults.ts";
 import { byKey, checkKey, isKey } from "./keys.ts";
-import { chunksOf, SourceFailure } from "./source.ts";
+import { SourceFailure } from "./source.ts";
 import type { PutOptions, Store, StoredObject } from "./store.ts";
 
 /** What a killed writer leaves; keys never begin with a dot. */
@@ -64,7 +64,7 @@ export class DirectoryStore implements Store {
       return { key, bytes, modified: mtime };
     } catch (failure) {
       options.signal?.throwIfAborted();
-      throw failure instanceof SourceFailure ? failure.cause : await this.#explain(failure);
+      throw failure instanceof SourceFailure ? failure.cause : await explainFile(failure, this.#root);
     } finally {
       await unlink(temporary).catch(() => undefined);
     }
@@ -83,7 +83,7 @@ export class DirectoryStore implements Store {
           cause: failure,
         });
       }
-      throw await this.#explain(failure);
+      throw await explainFile(failure, this.#root);
     }
     try {
       const { size } = await file.stat();
@@ -99,7 +99,7 @@ export class DirectoryStore implements Store {
       }
     } catch (failure) {
       options.signal?.throwIfAborted();
-      throw await this.#explain(failure);
+      throw await explainFile(failure, this.#root);
     } finally {
       await file.close();
     }
@@ -114,7 +114,7 @@ export class DirectoryStore implements Store {
       }
       return found.sort(byKey);
     } catch (failure) {
-      throw await this.#explain(failure);
+      throw await explainFile(failure, this.#root);
     }
   }
 
@@ -126,7 +126,7 @@ export class DirectoryStore implements Store {
       return stats?.isFile() === true ? { key, bytes: stats.size, modified: stats.mtime } : undefined;
     } catch (failure) {
       if (["ENOENT", "ENOTDIR"].includes(systemCode(failure) ?? "")) return undefined;
-      throw await this.#explain(failure);
+      throw await explainFile(failure, this.#root);
     }
   }
 
@@ -144,7 +144,7 @@ export class DirectoryStore implements Store {
         }
       }
     } catch (failure) {
-      throw await this.#explain(failure);
+      throw await explainFile(failure, this.#root);
     }
   }
 
@@ -160,7 +160,7 @@ export class DirectoryStore implements Store {
         count += 1;
       }
     } catch (failure) {
-      if (systemCode(failure) !== "ENOENT") throw await this.#explain(failure);
+      if (systemCode(failure) !== "ENOENT") throw await explainFile(failure, this.#root);
     }
     return count;
   }
@@ -231,121 +231,4 @@ export class DirectoryStore implements Store {
       await rmdir(claim).catch(() => undefined);
     }
   }
-
-  async #explain(failure: unknown): Promise<unknown> {
-    const cause = { cause: failure };
-    switch (systemCode(failure)) {
-      case "ENOSPC":
-      case "EDQUOT":
-        return full(this.location, await freeSpace(this.#root), cause);
-      case "EACCES":
-      case "EPERM":
-      case "EROFS":
-        return refused(
-          `${this.location} cannot be used by this user: ${messageOf(failure)}.`,
-          "Give the runner's user the right to read and write there; containers often run as another user.",
-          cause,
-        );
-      case "ELOOP":
-        return refused(
-          `${this.location} has a link where an object should be: ${messageOf(failure)}.`,
-          "Look at who put it there; links below a destination are not followed.",
-          cause,
-        );
-      case "ENOENT":
-      case "ENOTDIR":
-        return missing(
-          this.location,
-          `such folder (${messageOf(failure)})`,
-          "Check the path and that the disk is mounted. A destination's last folder is made by the first backup, its parents are not.",
-          cause,
-        );
-      case "EIO":
-      case "ESTALE":
-      case "ETIMEDOUT":
-      case "ENOTCONN":
-      case "ENODEV":
-      case "EHOSTDOWN":
-        return unreachable(this.location, `its disk fails: ${messageOf(failure)}`, cause);
-      default:
-        return failure;
-    }
-  }
-}
-
-async function statOf(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path);
-  } catch (failure) {
-    if (["ENOENT", "ENOTDIR"].includes(systemCode(failure) ?? "")) return undefined;
-    throw failure;
-  }
-}
-
-/** Writes a new file, 0600, and returns its bytes once they are on the disk. */
-async function writeNew(
-  path: string,
-  body: Uint8Array | AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    let bytes = 0;
-    for await (const chunk of chunksOf(body, signal)) {
-      let written = 0;
-      while (written < chunk.length) written += (await file.write(chunk, written)).bytesWritten;
-      bytes += chunk.length;
-    }
-    signal?.throwIfAborted();
-    await file.sync();
-    return bytes;
-  } finally {
-    await file.close();
-  }
-}
-
-/** Flushes the names too: a file whose folder is not on the disk is lost with the power. */
-async function syncFolders(folder: string, root: string): Promise<void> {
-  for (let path = folder; ; path = dirname(path)) {
-    try {
-      const handle = await open(path, constants.O_RDONLY);
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    } catch (failure) {
-      // Windows and some network mounts cannot flush folders; they order names by themselves.
-      if (!["EISDIR", "EPERM", "EINVAL", "EBADF", "ENOTSUP", "EACCES"].includes(systemCode(failure) ?? ""))
-        throw failure;
-    }
-    if (path === root) return;
-  }
-}
-
-async function removed(folder: string): Promise<boolean> {
-  try {
-    await rmdir(folder);
-    return true;
-  } catch {
-    return false; // It holds something still, or another job removed it.
-  }
-}
-
-async function* filesBelow(folder: string): AsyncGenerator<{ path: string; stats: Stats }> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.name.startsWith(".")) continue;
-    if (entry.isDirectory()) yield* filesBelow(path);
-    if (!entry.isFile()) continue;
-    const stats = await statOf(path);
-    if (stats !== undefined) yield { path, stats };
-  }
-}
-
-async function freeSpace(path: string): Promise<string> {
-  const space = await statfs(path).catch(() => undefined);
-  if (space === undefined || space.blocks === 0) return "the disk or the quota is full";
-  const mib = Math.floor((space.bavail * space.bsize) / (1024 * 1024));
-  return `${mib} MiB are free now`;
 }

@@ -14,8 +14,8 @@ export interface PartSizes {
   readonly later: number;
 }
 
-/** 78 GiB in parts of one size, and then as far as an object can be: 5 TiB. */
-export const PART_SIZES: PartSizes = { first: 16 * MIB, even: 5000, later: 1040 * MIB };
+/** 62 GiB in parts of one size, and then as far as an object can be: 5 TiB. */
+export const PART_SIZES: PartSizes = { first: 8 * MIB, even: 8000, later: 2650 * MIB };
 
 export function sizeOfPart(number: number, sizes: PartSizes): number {
   return number <= sizes.even ? sizes.first : sizes.later;

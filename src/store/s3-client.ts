@@ -27,7 +27,7 @@ export interface S3Settings {
   readonly attempts?: number;
 }
 
-/** The SDK, loaded when a bucket is first used: a directory needs none of its sizeText. */
+/** The SDK, loaded when a bucket is first used: a directory needs none of its megabytes. */
 export async function loadSdk(): Promise<Sdk> {
   return await import("@aws-sdk/client-s3");
 }

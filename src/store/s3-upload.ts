@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { CompletedPart, HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { messageOf } from "../runner/errors.ts";
+import { crcText } from "./checksum.ts";
 import { damaged, exists, unsupported } from "./faults.ts";
-import { BufferPool, MOST_PARTS, PartReader, type PartSizes, sizeOfPart } from "./parts.ts";
+import { BufferPool, PartReader, type PartSizes } from "./parts.ts";
 import { explain, faultOf } from "./s3-errors.ts";
+import { repeating, sendParts } from "./s3-parts.ts";
 import { SourceFailure } from "./source.ts";
-import { StagedPart } from "./staged-part.ts";
+import type { StagedPart } from "./staged-part.ts";
 
 type Sdk = typeof import("@aws-sdk/client-s3");
 
@@ -33,30 +35,8 @@ export interface UploadRequest {
   readonly signal: AbortSignal;
 }
 
-/** Big-endian base64, as S3 writes CRC32. */
-export function crcText(crc: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc);
-  return bytes.toString("base64");
-}
-
 /** Answers to a condition that does not hold. */
 const TAKEN: readonly number[] = [412, 304, 409];
-const ATTEMPTS = 3;
-
-/** The SDK repeats requests by itself, but not those whose bytes were damaged on their way, and no streams. */
-async function repeating<T>(send: () => Promise<T>, body: Uint8Array | StagedPart, signal: AbortSignal): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await send();
-    } catch (failure) {
-      const { name, status } = faultOf(failure);
-      const broken = /^(BadDigest|XAmzContentSHA256Mismatch|XAmzContentChecksumMismatch|IncompleteBody)$/.test(name);
-      const again = broken || (body instanceof StagedPart && (status === undefined || status >= 500));
-      if (signal.aborted || attempt === ATTEMPTS || !again) throw failure;
-    }
-  }
-}
 
 /** Marks an object as made by one upload, so that a lost answer can be told from another writer. */
 const UPLOAD_ID = "upload-id";
@@ -128,7 +108,12 @@ export class Upload {
     );
     const uploadId = started.UploadId ?? "";
     try {
-      const parts = await this.#parts(uploadId, first, reader, pool);
+      const parts = await sendParts(first, reader, pool, {
+        ...this.#context,
+        signal: this.#request.signal,
+        count: (bytes) => this.#count(bytes),
+        send: (number, body, crc, signal) => this.#part(uploadId, number, body, crc, signal),
+      });
       // Stores that do not know checksums of whole objects have checked those of the parts.
       const whole = started.ChecksumType === "FULL_OBJECT" ? { ChecksumCRC32: crcText(this.#crc) } : {};
       const command = new sdk.CompleteMultipartUploadCommand({
@@ -143,64 +128,6 @@ export class Upload {
       await this.#abort(uploadId);
       throw failure;
     }
-  }
-
-  /** Sends all parts, a few at a time. Resolves when all are there; after a failure only once none is on its way. */
-  async #parts(uploadId: string, first: Buffer, reader: PartReader, pool: BufferPool): Promise<CompletedPart[]> {
-    const { parallel, sizes, location } = this.#context;
-    const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, this.#request.signal]);
-    const flying = new Set<Promise<void>>();
-    const done: CompletedPart[] = [];
-    const failures: unknown[] = [];
-    const launch = (number: number, body: Uint8Array | StagedPart, crc: number, after: () => unknown): void => {
-      const sent = this.#part(uploadId, number, body, crc, signal)
-        .then((part) => {
-          done.push(part);
-        })
-        .catch((failure: unknown) => {
-          failures.push(failure);
-          stop.abort(failure);
-        })
-        .then(after)
-        .then(() => {
-          flying.delete(sent);
-        });
-      flying.add(sent);
-    };
-    try {
-      launch(1, first, this.#count(first), () => pool.give(first));
-      for (let number = 2; failures.length === 0; number += 1) {
-        const size = sizeOfPart(number, sizes);
-        // Large parts wait on the disk, one at a time.
-        const most = size > sizes.first ? 1 : parallel;
-        while (flying.size >= most) await Promise.race(flying);
-        if (failures.length > 0) break;
-        if (size > sizes.first) {
-          const staged = await StagedPart.read(reader, size, this.#context.temporary, (chunk) => this.#count(chunk));
-          if (staged.bytes === 0) {
-            await staged.remove();
-            break;
-          }
-          checkCount(number, location);
-          launch(number, staged, staged.crc, () => staged.remove());
-          if (staged.bytes < size) break;
-          continue;
-        }
-        const buffer = pool.take();
-        const filled = await reader.fill(buffer);
-        if (filled === 0) break;
-        const part = buffer.subarray(0, filled);
-        launch(number, part, this.#count(part), () => pool.give(buffer));
-        if (filled < buffer.length) break;
-      }
-    } catch (failure) {
-      failures.unshift(failure);
-      stop.abort(failure);
-    }
-    await Promise.all(flying);
-    if (failures.length > 0) throw failures[0];
-    return done.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0));
   }
 
   async #part(
@@ -244,9 +171,10 @@ export class Upload {
       const found = await this.#head().catch(() => undefined);
       const ours = found?.Metadata?.[UPLOAD_ID] === this.#id;
       const { status } = faultOf(failure);
-      if (ours && (status === undefined || status >= 500 || TAKEN.includes(status))) return;
-      // Refused, and yet it is there: some stores write the object before they find that they cannot lock it.
-      if (ours) await this.#remove();
+      // Some stores write the object before they find that they cannot lock it.
+      const unlocked = ours && status === 400 && this.#request.lockUntil !== undefined;
+      if (ours && !unlocked) return;
+      if (unlocked) await this.#remove();
       // 409: another writer was at it in the same moment (S3 User Guide, "conditional writes").
       else if (status !== undefined && TAKEN.includes(status) && (status !== 409 || found !== undefined)) {
         throw exists(location, this.#request.key, { cause: failure });
@@ -333,13 +261,4 @@ export class Upload {
     }
     return explain(failure, this.#context, `${doing} ${this.#request.objectKey}`);
   }
-}
-
-function checkCount(number: number, location: string): void {
-  if (number <= MOST_PARTS) return;
-  throw unsupported(
-    location,
-    "take an object of more than 5 TiB",
-    "Leave file storage out (include-file-storage: false), or copy the backend's storage by other means.",
-  );
 }

@@ -1,18 +1,14 @@
 import { tmpdir } from "node:os";
-import { crc32 } from "node:zlib";
-import type {
-  GetObjectCommandOutput,
-  HeadObjectCommandOutput,
-  ListMultipartUploadsCommand,
-  S3Client,
-} from "@aws-sdk/client-s3";
+import type { HeadObjectCommandOutput, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import type { Deps } from "../system/deps.ts";
-import { damaged, locked, missing, unsupported } from "./faults.ts";
+import { locked, missing, unsupported } from "./faults.ts";
 import { byKey, checkKey, isBackupKey, isKey } from "./keys.ts";
 import { PART_SIZES, type PartSizes } from "./parts.ts";
-import { askForChecksum, createClient, loadSdk, type S3Settings } from "./s3-client.ts";
+import { createClient, loadSdk, type S3Settings } from "./s3-client.ts";
+import { download } from "./s3-download.ts";
 import { explain, faultOf } from "./s3-errors.ts";
-import { crcText, Upload } from "./s3-upload.ts";
+import { PROBE, probe } from "./s3-probe.ts";
+import { Upload } from "./s3-upload.ts";
 import { SourceFailure } from "./source.ts";
 import type { PutOptions, Store, StoredObject } from "./store.ts";
 
@@ -23,12 +19,6 @@ interface Connection {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const READ_ATTEMPTS = 5;
-
-/** An object of its own in each destination, to see whether the store refuses to overwrite. */
-const PROBE = ".convex-selfhost-backups";
-const PROBE_TEXT =
-  "Backups of a self-hosted Convex deployment lie here. Each backup writes this file anew, and goes on only when the store refuses that.\n";
 
 /** Sizes that tests make small. */
 export interface S3Tuning {
@@ -80,7 +70,7 @@ export class S3Store implements Store {
           endpoint,
           location: this.location,
           sizes: this.#tuning.sizes ?? PART_SIZES,
-          parallel: this.#tuning.parallel ?? 4,
+          parallel: this.#tuning.parallel ?? 5,
           temporary: this.#deps.env["RUNNER_TEMP"] ?? tmpdir(),
         },
         { objectKey: this.#objectKey(key), key, body, lockUntil, signal },
@@ -101,45 +91,17 @@ export class S3Store implements Store {
   async *get(key: string, options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Uint8Array> {
     checkKey(key);
     const { sdk, client } = await this.#connect();
-    let position = 0;
-    let crc = 0;
-    let first: GetObjectCommandOutput | undefined;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const command = new sdk.GetObjectCommand({
-          Bucket: this.#settings.bucket,
-          Key: this.#objectKey(key),
-          // The rest must be of the same object as what came before it.
-          ...(first === undefined
-            ? {}
-            : { Range: `bytes=${position}-`, ...(first.ETag === undefined ? {} : { IfMatch: first.ETag }) }),
-        });
-        if (first === undefined) askForChecksum(command);
-        const answer: GetObjectCommandOutput = await client.send(
-          command,
-          options.signal === undefined ? {} : { abortSignal: options.signal },
-        );
-        first ??= answer;
-        for await (const chunk of answer.Body as AsyncIterable<Uint8Array>) {
-          position += chunk.length;
-          crc = crc32(chunk, crc);
-          yield chunk;
-        }
-        if (position < (first.ContentLength ?? 0)) throw new Error("the connection was cut");
-        break;
-      } catch (failure) {
-        options.signal?.throwIfAborted();
-        const { status } = faultOf(failure);
-        if (status === 412 || status === 416) throw damaged(this.location, key, "it changed while it was read");
-        // Before the first byte the SDK has tried again already.
-        if (first === undefined || attempt === READ_ATTEMPTS || (status !== undefined && status < 500)) {
-          throw this.#explainKey(failure, key);
-        }
-        this.#deps.log.info(`Reading ${key} goes on after byte ${position}, attempt ${attempt + 1}.`);
-        await this.#deps.clock.sleep(200 * 2 ** attempt, options.signal);
-      }
-    }
-    this.#check(key, first, position, crc);
+    yield* download({
+      sdk,
+      client,
+      bucket: this.#settings.bucket,
+      objectKey: this.#objectKey(key),
+      key,
+      location: this.location,
+      signal: options.signal,
+      deps: this.#deps,
+      explain: (failure) => this.#explainKey(failure, key),
+    });
   }
 
   async list(prefix = ""): Promise<readonly StoredObject[]> {
@@ -257,43 +219,17 @@ export class S3Store implements Store {
     return this.#settings.prefix === "" ? key : `${this.#settings.prefix}/${key}`;
   }
 
-  /**
-   * Sees once, before the first object, that the store refuses to overwrite: the second of two equal conditional writes
-   * must be refused. A store that ignores the condition would overwrite silently.
-   */
+  /** Once, before the first object. */
   #probe(): Promise<void> {
     this.#probed ??= (async () => {
-      if ((await this.#writeProbe()) || (await this.#writeProbe())) return;
-      throw unsupported(
-        this.location,
-        "write conditionally: it overwrites an object although it was asked not to (If-None-Match: *)",
-        "Update the store, or use one that knows conditional writes, as AWS S3, Cloudflare R2, MinIO and Ceph do in recent versions.",
-      );
-    })();
+      const { sdk, client } = await this.#connect();
+      const target = { Bucket: this.#settings.bucket, Key: this.#objectKey(PROBE) };
+      await this.#send("write objects", () => probe(sdk, client, target, this.location));
+    })().catch((failure: unknown) => {
+      this.#probed = undefined;
+      throw failure;
+    });
     return this.#probed;
-  }
-
-  /** Whether the write was refused because the object is there. */
-  async #writeProbe(): Promise<boolean> {
-    const { sdk, client } = await this.#connect();
-    try {
-      await client.send(
-        new sdk.PutObjectCommand({
-          Bucket: this.#settings.bucket,
-          Key: this.#objectKey(PROBE),
-          Body: Buffer.from(PROBE_TEXT),
-          ChecksumCRC32: crcText(crc32(PROBE_TEXT)),
-          ContentType: "text/plain",
-          IfNoneMatch: "*",
-        }),
-      );
-      return false;
-    } catch (failure) {
-      const { status } = faultOf(failure);
-      // 409: another job writes it in this moment.
-      if (status === 412 || status === 304 || status === 409) return true;
-      throw this.#explain(failure, "write objects");
-    }
   }
 
   async #head(key: string): Promise<HeadObjectCommandOutput | undefined> {
@@ -309,14 +245,6 @@ export class S3Store implements Store {
       if (faultOf(failure).status === 404) return undefined;
       throw failure;
     }
-  }
-
-  #check(key: string, first: GetObjectCommandOutput, bytes: number, crc: number): void {
-    if (first.ContentLength !== undefined && bytes !== first.ContentLength) {
-      throw damaged(this.location, key, `${bytes} bytes came of ${first.ContentLength}`);
-    }
-    if (first.ChecksumType !== "FULL_OBJECT" || first.ChecksumCRC32 === undefined) return;
-    if (first.ChecksumCRC32 !== crcText(crc)) throw damaged(this.location, key, "its checksum (CRC32) differs");
   }
 
   async #send<T>(doing: string, send: () => Promise<T>): Promise<T> {

@@ -19,25 +19,26 @@ export async function* chunksOf(
     return;
   }
   const iterator = body[Symbol.asyncIterator]();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  aborted.catch(() => undefined);
-  const abort = (): void => reject(new SourceFailure(signal?.reason));
-  signal?.addEventListener("abort", abort, { once: true });
+  // One listener for all chunks, and no race against one promise: each race would hold on to its chunk until the end.
+  let stop: (() => void) | undefined;
+  const aborted = (): void => stop?.();
+  signal?.addEventListener("abort", aborted);
+  const next = (): Promise<IteratorResult<Uint8Array>> =>
+    new Promise((resolve, reject) => {
+      stop = () => reject(new SourceFailure(signal?.reason));
+      if (signal?.aborted === true) stop();
+      else iterator.next().then(resolve, (failure: unknown) => reject(new SourceFailure(failure)));
+    });
   let ended = false;
   try {
-    if (signal?.aborted === true) throw new SourceFailure(signal.reason);
     for (;;) {
-      const next = iterator.next().catch((failure: unknown) => {
-        ended = true;
-        throw new SourceFailure(failure);
-      });
-      const result = await Promise.race([next, aborted]);
+      const result = await next();
       ended = result.done === true;
       if (result.done === true) return;
       yield result.value;
     }
   } finally {
-    signal?.removeEventListener("abort", abort);
+    signal?.removeEventListener("abort", aborted);
     // Not awaited: a body that hangs would hold up its own end.
     if (!ended) void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }

@@ -22,8 +22,8 @@ export interface StepOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Gets each line as it is printed. */
   readonly onLine?: (line: string) => void;
-  /** Kills the step with this signal as soon as the log matches. */
-  readonly killWhen?: { readonly log: RegExp; readonly signal: NodeJS.Signals };
+  /** Kills the step with this signal as soon as the log matches, or that much later. */
+  readonly killWhen?: { readonly log: RegExp; readonly signal: NodeJS.Signals; readonly afterMs?: number };
 }
 
 /** The `NAME<<word` and `NAME=value` lines that a step writes for its runner. */
@@ -129,9 +129,14 @@ export class Job {
       const child = spawn(process.execPath, [file], { cwd: this.workspace, env, stdio: ["ignore", "pipe", "pipe"] });
       let log = "";
       let rest = "";
+      let killer: NodeJS.Timeout | undefined;
+      const { killWhen } = options;
       const take = (chunk: Buffer): void => {
         log += chunk.toString("utf8");
-        if (options.killWhen?.log.test(log) === true) child.kill(options.killWhen.signal);
+        if (killWhen?.log.test(log) === true) {
+          if (killWhen.afterMs === undefined) child.kill(killWhen.signal);
+          else killer ??= setTimeout(() => child.kill(killWhen.signal), killWhen.afterMs);
+        }
         const lines = (rest + chunk.toString("utf8")).split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines) options.onLine?.(line);
@@ -139,7 +144,10 @@ export class Job {
       child.stdout.on("data", take);
       child.stderr.on("data", take);
       child.on("error", fail);
-      child.on("exit", (code) => done({ exitCode: code ?? 137, log }));
+      child.on("exit", (code) => {
+        clearTimeout(killer);
+        done({ exitCode: code ?? 137, log });
+      });
     });
   }
 

@@ -51,13 +51,13 @@ export class PullProgress {
       total += layer.total;
     }
     if (total === 0) return "waiting for the registry";
-    if (done === total) return `${sizeText(total)} downloaded, unpacking`;
+    if (done === total) return `${megabytes(total)} downloaded, unpacking`;
     const rate = done / ((now - this.#started) / 1000);
     const left = rate > 0 ? `, ${Math.ceil((total - done) / rate)} s left` : "";
-    return `${sizeText(done)} of ${sizeText(total)}, ${sizeText(rate)}/s${left}`;
+    return `${megabytes(done)} of ${megabytes(total)}, ${megabytes(rate)}/s${left}`;
   }
 }
 
-function sizeText(bytes: number): string {
+function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

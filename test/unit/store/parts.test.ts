@@ -14,8 +14,8 @@ describe("the sizes of parts", () => {
     expect(all).toBeGreaterThanOrEqual(5 * 1024 ** 4);
   });
 
-  it("stay equal up to 78 GiB, for stores that take no others", () => {
-    expect(PART_SIZES.even * PART_SIZES.first).toBeGreaterThan(78 * 1024 ** 3);
+  it("stay equal up to 62 GiB, for stores that take no others", () => {
+    expect(PART_SIZES.even * PART_SIZES.first).toBeGreaterThan(62 * 1024 ** 3);
   });
 });
 

@@ -1,0 +1,25 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { killOnce } from "./backup-kills.ts";
+import { BackupScene } from "./backup-support.ts";
+
+let scene: BackupScene;
+beforeAll(async () => {
+  scene = await BackupScene.create(8, { STANDIN_EXPORT_DELAY_MS: "30", STANDIN_RETRY_MS: "5" });
+});
+afterAll(() => scene[Symbol.asyncDispose]());
+
+const KILLS = 200;
+
+it(`${KILLS} kills at random moments: no half backup is taken for one, and nothing is left`, async () => {
+  let killed = 0;
+  let longest = 1500;
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const afterMs = Math.floor(Math.random() * longest);
+    if (await killOnce(scene, afterMs)) killed += 1;
+    else longest = Math.max(200, Math.min(longest, afterMs * 1.2));
+  }
+  console.log(`${killed} of ${KILLS} were killed before their end; window ${longest.toFixed(0)} ms`);
+  expect(killed).toBeGreaterThan(KILLS / 2);
+  const { main } = await scene.run({ inputs: { destination: "dir:backups" } });
+  expect(main.exitCode, main.log).toBe(0);
+}, 3_600_000);

@@ -1,0 +1,80 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fetchManifest } from "../../src/backup/manifest-reader.ts";
+import { DirectoryStore } from "../../src/store/directory.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { collectLog } from "../unit/deployment/support.ts";
+import { killOnce } from "./backup-kills.ts";
+import { BackupScene, codeOf } from "./backup-support.ts";
+
+let scene: BackupScene;
+beforeAll(async () => {
+  scene = await BackupScene.create(4, { STANDIN_EXPORT_DELAY_MS: "30", STANDIN_RETRY_MS: "5" });
+});
+afterAll(() => scene[Symbol.asyncDispose]());
+
+const storeIn = (folder: string): DirectoryStore =>
+  new DirectoryStore(join(scene.workspace, folder), { clock: systemClock, log: collectLog().log });
+
+describe("the backup bundle", () => {
+  it("makes a backup, tells of it, and has nothing left for its post step", async () => {
+    const inputs = { destination: "dir:good", "include-env": "true", "keep-last": "3" };
+    const { main, post } = await scene.run({ inputs });
+    expect(main.exitCode, main.log).toBe(0);
+    expect(post.exitCode, post.log).toBe(0);
+    expect(post.log).not.toContain("removing what it left");
+    const id = main.outputs.get("backup-id") ?? "";
+    const manifest = await fetchManifest(storeIn("good"), id);
+    const [snapshot] = manifest.objects;
+    expect(Object.fromEntries(main.outputs)).toEqual({
+      "backup-id": id,
+      location: `dir:${join(scene.workspace, "good")}/${id}`,
+      manifest: expect.stringMatching(/\.json$/),
+      documents: "300",
+      bytes: String(snapshot?.bytes),
+      sha256: snapshot?.sha256,
+    });
+    expect(JSON.parse(await readFile(main.outputs.get("manifest") ?? "", "utf8"))).toEqual(manifest);
+    expect(await scene.expectSound(storeIn("good"))).toBe(1);
+    expect(main.summary).toContain("### ✅ Backup made and verified");
+    expect(main.summary).toContain(`backup-id: ${id}`);
+    expect(main.summary).toContain(`\`${scene.recipient}\``);
+    expect(main.log).not.toMatch(/^::(error|warning)/m);
+    expect(scene.openExports()).toBe(0);
+  });
+
+  it("fails with a summary that says what to do", async () => {
+    const { main } = await scene.run({ inputs: { destination: "dir:bad", recipients: "" } });
+    expect(main.exitCode).toBe(1);
+    expect(codeOf(main)).toBe("input-missing");
+    expect(main.summary).toMatch(/### ❌ No backup: recipients is not set[\s\S]*age-keygen[\s\S]*Nothing was stored/);
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "that gets %s ends its export and takes back what it stored",
+    async (signal) => {
+      const { main, post } = await scene.run({
+        inputs: { destination: "dir:cancelled" },
+        killWhen: { log: /^Backing up /m, signal, afterMs: 100 },
+      });
+      // Cancelled or, on a machine that was slow to send the signal, complete; never something in between.
+      if (main.exitCode !== 0) {
+        expect([main.exitCode, codeOf(main)]).toEqual([1, "job-cancelled"]);
+        expect(main.summary).toContain("The job was cancelled");
+      }
+      expect(post.exitCode, post.log).toBe(0);
+      await scene.expectSound(storeIn("cancelled"));
+      expect((await storeIn("cancelled").list()).filter(({ key }) => !key.includes("/"))).toEqual([]);
+      expect(scene.openExports()).toBe(0);
+    },
+  );
+
+  it("that is killed at any moment leaves no half backup, and the next one is made", async () => {
+    const kills = [];
+    for (const afterMs of [0, 60, 150, 300]) kills.push(await killOnce(scene, afterMs));
+    expect(kills).toContain(true);
+    const { main } = await scene.run({ inputs: { destination: "dir:backups" } });
+    expect(main.exitCode, main.log).toBe(0);
+  }, 120_000);
+});
