@@ -23,24 +23,8 @@ export interface Freshness {
 /** Reads the manifest of a backup: the time its snapshot is of. Throws when the manifest is damaged. */
 export type ReadSnapshotTime = (backup: ListedBackup) => Promise<Date>;
 
-const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 /** Clocks of runners and stores differ by less. */
 const SKEW_MS = 10 * 60_000;
-
-/**
- * An age such as `90m`, `26h`, `2d`, `1w`, in milliseconds.
- * @throws ActionError `input-invalid`
- */
-export function parseAge(name: string, text: string): number {
-  const parts = /^(\d{1,5})\s*([mhdw])$/.exec(text.trim());
-  const ms = Number(parts?.[1] ?? 0) * (UNITS[parts?.[2] ?? ""] ?? 0);
-  if (ms > 0) return ms;
-  throw new ActionError(
-    "input-invalid",
-    `${name}: ${JSON.stringify(text)} is not accepted.`,
-    "Allowed: a number with m, h, d or w, such as 26h or 2d.",
-  );
-}
 
 /** `26 h 10 min`, `3 d 4 h`: two units are enough for people. */
 export function ageText(ms: number): string {

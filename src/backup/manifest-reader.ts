@@ -9,6 +9,7 @@ import {
   type ManifestObject,
   type ManifestSnapshot,
   type ManifestVariable,
+  timeOf,
 } from "./manifest.ts";
 import { isBackupId, OBJECTS } from "./objects.ts";
 
@@ -193,4 +194,13 @@ export async function fetchManifestBytes(store: Store, id: string, signal?: Abor
  */
 export async function fetchManifest(store: Store, id: string, signal?: AbortSignal): Promise<Manifest> {
   return parseManifest(await fetchManifestBytes(store, id, signal), id);
+}
+
+/**
+ * When the data of a backup are from: the time of its snapshot.
+ * @throws ActionError as `fetchManifest` does
+ */
+export async function snapshotTimeOf(store: Store, id: string): Promise<Date> {
+  const { snapshot } = await fetchManifest(store, id);
+  return new Date(timeOf(snapshot.timestamp));
 }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { rootCertificates } from "node:tls";
+import { Heartbeat } from "../backup/heartbeat.ts";
 import { DeploymentClient } from "../deployment/client.ts";
 import { checkUrlForm } from "../deployment/reach.ts";
 import { annotateErrors } from "../runner/annotations.ts";
@@ -9,13 +10,16 @@ import type { ReadInput } from "../runner/inputs.ts";
 import { redactKnown } from "../runner/mask.ts";
 import { setOutput } from "../runner/outputs.ts";
 import { writeSummary } from "../runner/summary.ts";
+import { openStore } from "../store/open.ts";
+import type { Store } from "../store/store.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Http } from "../system/http.ts";
+import { examineBackups } from "./backups.ts";
 import { runChecks } from "./checks.ts";
 import type { Context } from "./context.ts";
 import { factsOf } from "./facts.ts";
 import { error, type Finding, worstFirst } from "./finding.ts";
-import { type DoctorInputs, readDoctorInputs } from "./inputs.ts";
+import { type DeploymentInputs, type DoctorInputs, readDoctorInputs } from "./inputs.ts";
 import { countOf, doctorSummary, verdictOf } from "./summary.ts";
 
 const REQUEST_MS = 5000;
@@ -57,7 +61,7 @@ async function readAuthorities(path: string | undefined): Promise<string | undef
  * Examines one deployment; nothing on it is changed.
  * @throws ActionError `ca-file-unreadable`
  */
-export async function examine(inputs: DoctorInputs, deps: Deps): Promise<readonly Finding[]> {
+export async function examineDeployment(inputs: DeploymentInputs, deps: Deps): Promise<readonly Finding[]> {
   const { origin, findings } = checkUrlForm(inputs.url);
   if (origin === undefined) {
     return findings.map(({ message, hint }) => ({
@@ -91,14 +95,31 @@ function tell(findings: readonly Finding[], deps: Deps): void {
   annotateErrors(errors.map((finding) => ({ title: finding.check, message: text(finding) })));
 }
 
-/**
- * The doctor action: looks at a running deployment from outside and says what is wrong, why it matters and what to do.
- * @param startedAt when the step began, milliseconds since the epoch
- * @throws ActionError `doctor-findings` when what was found is as bad as `fail-on`
- */
-export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Promise<void> {
-  const inputs = readDoctorInputs(read, deps.env);
-  const findings = worstFirst(await examine(inputs, deps));
+/** The store is opened before anything is looked at: an input that is missing for it ends the run. */
+function openBackups({ backups }: DoctorInputs, deps: Deps): Store | undefined {
+  return backups === undefined ? undefined : openStore(backups.store, deps, backups.githubToken);
+}
+
+/** What is looked at, for headings: the deployment's origin, else where the backups are. */
+function subjectOf({ deployment }: DoctorInputs, store: Store | undefined): string {
+  if (deployment !== undefined) return checkUrlForm(deployment.url).origin ?? "url";
+  return store?.location ?? "";
+}
+
+/** Deployment and backups are looked at side by side. */
+async function examine(
+  { deployment, backups }: DoctorInputs,
+  store: Store | undefined,
+  deps: Deps,
+): Promise<readonly Finding[]> {
+  const found = await Promise.all([
+    deployment === undefined ? [] : examineDeployment(deployment, deps),
+    store === undefined || backups === undefined ? [] : examineBackups(store, backups.maxAgeMs, deps),
+  ]);
+  return worstFirst(found.flat());
+}
+
+function report(subject: string, findings: readonly Finding[], deps: Deps, startedAt: number): Promise<void> {
   const [errors, warnings] = [countOf(findings, "error"), countOf(findings, "warning")];
   const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
   setOutput("findings", redactKnown(JSON.stringify(findings)), directory);
@@ -106,16 +127,41 @@ export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Pr
   setOutput("errors", String(errors), directory);
   setOutput("warnings", String(warnings), directory);
   tell(findings, deps);
-  const { origin = "url" } = checkUrlForm(inputs.url);
-  await writeSummary(doctorSummary(origin, findings, deps.clock.now() - startedAt));
-  const fails = errors > 0 ? inputs.failOn !== "never" : warnings > 0 && inputs.failOn === "warning";
-  if (fails) {
-    const worst = findings[0];
-    throw new ActionError(
-      "doctor-findings",
-      `The doctor found ${verdictOf(findings)} at ${origin}. The worst: ${worst?.check ?? ""}: ${worst?.what ?? ""}`,
-      `${worst?.fix ?? ""} The job summary has all findings; docs/doctor.md explains the checks.`,
-    );
+  return writeSummary(doctorSummary(subject, findings, deps.clock.now() - startedAt));
+}
+
+function judge(failOn: DoctorInputs["failOn"], subject: string, findings: readonly Finding[]): void {
+  const fails =
+    countOf(findings, "error") > 0 ? failOn !== "never" : countOf(findings, "warning") > 0 && failOn === "warning";
+  if (!fails) return;
+  const worst = findings[0];
+  throw new ActionError(
+    "doctor-findings",
+    `The doctor found ${verdictOf(findings)} at ${subject}. The worst: ${worst?.check ?? ""}: ${worst?.what ?? ""}`,
+    `${worst?.fix ?? ""} The job summary has all findings; docs/doctor.md explains the checks.`,
+  );
+}
+
+/**
+ * The doctor action: looks at a running deployment from outside, and at its backups, and says what is wrong, why it
+ * matters and what to do.
+ * @param startedAt when the step began, milliseconds since the epoch
+ * @throws ActionError `doctor-findings` when what was found is as bad as `fail-on`
+ */
+export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Promise<void> {
+  const inputs = readDoctorInputs(read, deps.env);
+  const store = openBackups(inputs, deps);
+  const subject = subjectOf(inputs, store);
+  const heartbeat = new Heartbeat(inputs.heartbeatUrl, deps);
+  await heartbeat.start();
+  try {
+    const findings = await examine(inputs, store, deps);
+    await report(subject, findings, deps, startedAt);
+    judge(inputs.failOn, subject, findings);
+    deps.log.info(`The doctor found ${verdictOf(findings)} at ${subject}.`);
+    await heartbeat.end({ kind: "complete", text: verdictOf(findings) });
+  } catch (failure) {
+    await heartbeat.end({ kind: "failed", text: messageOf(failure) });
+    throw failure;
   }
-  deps.log.info(`The doctor found ${verdictOf(findings)} at ${origin}.`);
 }

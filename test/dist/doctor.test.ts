@@ -1,12 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newBackupId } from "../../src/backup/id.ts";
+import { manifestBytes } from "../../src/backup/manifest.ts";
 import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
 import type { Finding } from "../../src/doctor/finding.ts";
 import { maskedForms } from "../../src/runner/mask.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
 import { Job, root, type StepResult } from "../support/job.ts";
+import { sampleManifest } from "../unit/backup/support.ts";
 
 let standin: Standin;
 let workspace: string;
@@ -104,5 +108,39 @@ describe("the doctor bundle", () => {
     const env = { CONVEX_SELF_HOSTED_URL: standin.url, CONVEX_SELF_HOSTED_ADMIN_KEY: standin.adminKey };
     const result = await step({ url: "", "admin-key": "", "site-url": "" }, env);
     expect(result.exitCode, result.log).toBe(0);
+  });
+
+  it("with backups alone is the freshness check, and tells a monitor how it went", async () => {
+    const pings: string[] = [];
+    const monitor = createServer((request, response) => {
+      pings.push(request.url ?? "");
+      request.resume().on("end", () => response.end());
+    });
+    await new Promise<void>((resolve) => monitor.listen(0, "127.0.0.1", resolve));
+    const address = monitor.address();
+    const port = typeof address === "object" ? address?.port : 0;
+    const backups = await mkdtemp(join(tmpdir(), "backups-"));
+    const alone = {
+      url: "",
+      "admin-key": "",
+      "site-url": "",
+      backups: `dir:${backups}`,
+      "heartbeat-url": `http://127.0.0.1:${port}/ping/0f1e2d3c4b5a69788796`,
+    };
+    const none = await step(alone);
+    expect(codeOf(none), none.log).toBe("doctor-findings");
+    expect(findingsOf(none)).toMatchObject([{ check: "backups", level: "error" }]);
+    const id = newBackupId(new Date());
+    const { snapshot } = sampleManifest();
+    const manifest = sampleManifest({ id, snapshot: { ...snapshot, timestamp: `${BigInt(Date.now()) * 1_000_000n}` } });
+    await mkdir(join(backups, id));
+    await writeFile(join(backups, id, "manifest.json"), manifestBytes(manifest));
+    const fresh = await step(alone);
+    expect(fresh.exitCode, fresh.log).toBe(0);
+    expect(fresh.summary).toContain(`nothing wrong at dir:`);
+    expect(pings).toEqual(["/start", "/fail", "/start", ""].map((end) => `/ping/0f1e2d3c4b5a69788796${end}`));
+    expect(fresh.log.replace(/^::add-mask::.*$/gm, "")).not.toContain("0f1e2d3c4b5a69788796");
+    monitor.close();
+    await rm(backups, { recursive: true, force: true });
   });
 });

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { ageText, checkFreshness, freshnessError, judgeFreshness, parseAge } from "../../../src/backup/freshness.ts";
+import { ageText, checkFreshness, freshnessError, judgeFreshness } from "../../../src/backup/freshness.ts";
 import { listBackups } from "../../../src/backup/listing.ts";
 import { prune } from "../../../src/backup/prune.ts";
 import { ActionError } from "../../../src/runner/errors.ts";
@@ -89,21 +89,6 @@ describe("the age of the newest backup", () => {
 });
 
 describe("max-backup-age", () => {
-  it.each([
-    ["26h", 26 * HOUR],
-    ["2d", 48 * HOUR],
-    ["90m", 1.5 * HOUR],
-    [" 1 w ", 7 * 24 * HOUR],
-  ])("takes %j", (text, ms) => {
-    expect(parseAge("max-backup-age", text)).toBe(ms);
-  });
-
-  it.each(["26", "h", "0h", "-1h", "1.5d", "1y", "26h2m", ""])("refuses %j", (text) => {
-    expect(() => parseAge("max-backup-age", text)).toThrow(
-      expect.objectContaining({ code: "input-invalid", message: expect.stringContaining("max-backup-age") }),
-    );
-  });
-
   it.each([
     [0, "0 min"],
     [59_000, "0 min"],

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findProject } from "../../../src/deployment/project.ts";
 import { push } from "../../../src/deployment/push.ts";
-import { examine } from "../../../src/doctor/doctor.ts";
+import { examineDeployment } from "../../../src/doctor/doctor.ts";
 import type { Finding, Level } from "../../../src/doctor/finding.ts";
-import type { DoctorInputs } from "../../../src/doctor/inputs.ts";
+import type { DeploymentInputs } from "../../../src/doctor/inputs.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import type { Deps } from "../../../src/system/deps.ts";
 import { type Http, systemHttp } from "../../../src/system/http.ts";
@@ -50,21 +50,20 @@ export async function deployApp(standin: Standin, files: Readonly<Record<string,
 
 /** What the doctor finds at a deployment. */
 export async function findingsOf(
-  inputs: Partial<DoctorInputs> & Pick<DoctorInputs, "url" | "adminKey">,
+  inputs: Partial<DeploymentInputs> & Pick<DeploymentInputs, "url" | "adminKey">,
   deps: Partial<Deps> = {},
 ): Promise<readonly Finding[]> {
-  const all: DoctorInputs = {
+  const all: DeploymentInputs = {
     siteUrl: undefined,
     dashboardUrl: undefined,
     workingDirectory: undefined,
     caFile: undefined,
-    failOn: "error",
     ...inputs,
   };
-  return await examine(all, fakeDeps({ clock: systemClock, env: { GITHUB_WORKSPACE: tmpdir() }, ...deps }));
+  return await examineDeployment(all, fakeDeps({ clock: systemClock, env: { GITHUB_WORKSPACE: tmpdir() }, ...deps }));
 }
 
-export const at = (standin: Standin): Pick<DoctorInputs, "url" | "adminKey" | "siteUrl"> => ({
+export const at = (standin: Standin): Pick<DeploymentInputs, "url" | "adminKey" | "siteUrl"> => ({
   url: standin.url,
   adminKey: standin.adminKey,
   siteUrl: standin.siteUrl,
