@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
-import { pullRequestOf, writeComment } from "../runner/comment.ts";
-import { type ActionError, messageOf } from "../runner/errors.ts";
+import { GitHub } from "../github/client.ts";
+import { writeComment } from "../github/comment.ts";
+import { ActionError, messageOf } from "../runner/errors.ts";
+import { apiUrlOf, pullRequestOf } from "../runner/event.ts";
 import { escapeMarkdown } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
 import type { DeployInputs } from "./inputs.ts";
@@ -46,18 +48,18 @@ export async function tellPullRequest(
     .update(`${report.url ?? ""}\0${inputs.workingDirectory}`)
     .digest("hex");
   try {
-    const done = await writeComment({
+    const github = await GitHub.connect({
       token: inputs.githubToken,
-      apiUrl: deps.env["GITHUB_API_URL"] ?? "https://api.github.com",
+      apiUrl: apiUrlOf(deps.env),
       repository: deps.env["GITHUB_REPOSITORY"] ?? "",
-      number,
-      marker: `convex-selfhost deploy ${key.slice(0, 16)}`,
-      body: bodyOf(report, error),
+      clock: deps.clock,
+      log: deps.log,
     });
+    const marker = `convex-selfhost deploy ${key.slice(0, 16)}`;
+    const done = await writeComment(github, { number, marker, body: bodyOf(report, error) });
     deps.log.info(`The comment on pull request ${number} was ${done}.`);
   } catch (failure) {
-    deps.log.warning(
-      `No comment on the pull request: ${messageOf(failure)}. The job needs permissions: pull-requests: write, which runs of forks do not get.`,
-    );
+    const why = failure instanceof ActionError ? `${failure.message} → ${failure.hint}` : messageOf(failure);
+    deps.log.warning(`No comment on the pull request: ${why}`);
   }
 }

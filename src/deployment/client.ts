@@ -177,6 +177,16 @@ export class DeploymentClient {
     await this.request("POST", "/api/deploy2/report_push_completed", { ...options, json, idempotent: true });
   }
 
+  /** A step of a push; the key stands in its body (contract 5.2). */
+  async deploy(
+    endpoint: "start_push" | "wait_for_schema" | "finish_push",
+    body: Readonly<Record<string, unknown>>,
+    options: CallOptions & { readonly idempotent?: boolean } = {},
+  ): Promise<unknown> {
+    const json = { ...body, adminKey: this.#key };
+    return await this.json("POST", `/api/deploy2/${endpoint}`, { timeoutMs: 120_000, ...options, json });
+  }
+
   /** Answered without a key: proves whose backend this is before a key is shown to it (contract 1.5). */
   async instanceName(options: CallOptions = {}): Promise<string> {
     return (await this.request("GET", "/instance_name", { ...options, anonymous: true })).text();

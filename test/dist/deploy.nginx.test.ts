@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
 import { maskedForms } from "../../src/runner/mask.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
-import { GitHubApi } from "../support/github.ts";
+import { GitHubApi } from "../support/github/api.ts";
 import { Job, type StepOptions, type StepResult } from "../support/job.ts";
 import { startNginx } from "../support/nginx.ts";
 import { type ProcessInfo, processes } from "../support/processes.ts";
