@@ -26,6 +26,7 @@ export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["README.md", "."],
   ["docs/deploy.md", "deploy"],
   ["docs/doctor.md", "doctor"],
+  ["docs/find-backup.md", "find-backup"],
   ["docs/issue.md", "issue"],
   ["docs/project.md", "project"],
   ["docs/backup.md", "backup"],

@@ -2,12 +2,13 @@ import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PAGES, readAction, withTables, withWorkflows } from "../../bin/readme.ts";
+import { readBackupInputs } from "../../src/backup/inputs.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
+import { readFindBackupInputs } from "../../src/find-backup/inputs.ts";
 import { readIssueInputs } from "../../src/issue/inputs.ts";
 import { readProjectInputs } from "../../src/project/inputs.ts";
-import { readBackupInputs } from "../../src/backup/inputs.ts";
 import { readRestoreInputs } from "../../src/restore/inputs.ts";
 import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
@@ -47,6 +48,7 @@ const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[]
   [".", readStartInputs, ["job-status"], "src/start"],
   ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
+  ["find-backup", (read) => readFindBackupInputs(withSource(read), "/"), [], "src/find-backup"],
   ["project", readProjectInputs, [], "src/project"],
   ["issue", (read) => readIssueInputs((name) => read(name) || (REQUIRED[name] ?? "")), [], "src/issue"],
   ["backup", (read) => readBackupInputs(withDestination(read), CREDENTIALS), [], "src/backup"],

@@ -57,7 +57,7 @@ const TEMPLATES = yamlIn("workflows-templates").map((name) => `workflows-templat
 const OURS = /^convex-selfhost\/action(?:\/([\w-]+))?@/;
 
 /** Actions that are made elsewhere at this moment: their workflows cannot be compared with them yet. */
-const PENDING = ["backup", "find-backup", "preview", "restore", "upgrade"];
+const PENDING = ["preview"];
 
 const used = (text: string, context: string): Set<string> =>
   new Set([...text.matchAll(new RegExp(`\\b${context}\\.([\\w-]+)`, "g"))].map(([, name]) => name ?? ""));

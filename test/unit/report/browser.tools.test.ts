@@ -29,7 +29,12 @@ const awkward: Report = exampleReport({
     {
       title: "Table by table",
       rows: [
-        { name: `${"verylongtablename".repeat(4)} in widget/inner`, expected: 123_456_789, found: 3, content: "different" },
+        {
+          name: `${"verylongtablename".repeat(4)} in widget/inner`,
+          expected: 123_456_789,
+          found: 3,
+          content: "different",
+        },
         { name: "messages", expected: 12_034, found: 12_034, content: "equal" },
       ],
     },
