@@ -220,10 +220,12 @@ function commandOf(options: ActOptions, folder: string): string[] {
   const payload = join(folder, "event.json");
   writeFileSync(payload, JSON.stringify(options.payload ?? {}));
   const platform = options.image === undefined ? "-self-hosted" : options.image;
-  const env = Object.entries({ ...npmOffline(), RUNNER_NAME: "act", ...options.env }).flatMap(([name, value]) => [
-    "--env",
-    `${name}=${value}`,
-  ]);
+  const env = Object.entries({
+    ...npmOffline(),
+    RUNNER_NAME: "act",
+    DOUBLE_ORIGIN: options.project,
+    ...options.env,
+  }).flatMap(([name, value]) => ["--env", `${name}=${value}`]);
   return [
     ...[options.event ?? "push", "-e", payload, "--json", "-W", workflow, "--rm", "--concurrent-jobs", "4"],
     ...["ubuntu-latest", "ubuntu-24.04"].flatMap((label) => ["-P", `${label}=${platform}`]),
