@@ -37,13 +37,24 @@ function settle(findings: readonly Finding[], deps: Deps): void {
   for (const { code, message, hint } of findings) deps.log.warning(`[${code}] ${message} → ${hint}`);
 }
 
+/** Wrong credentials or a wrong bucket are told before the backend is asked for anything. */
+async function checkStore({ store, id }: Run): Promise<void> {
+  try {
+    await store.list(`${id}/`);
+  } catch (error) {
+    // A folder is made by the first object in it.
+    if (!(error instanceof ActionError && error.code === "store-missing")) throw error;
+  }
+}
+
 async function checkDeployment(run: Run, url: string, findings: Finding[]): Promise<void> {
   const { inputs, client, deps, timeline, tell } = run;
   await timeline.phase("check", async () => {
+    const stored = checkStore(run);
     // What is already wrong with the form of the key would only be said twice.
-    if (findings.every(({ level }) => level !== "error")) {
-      findings.push(...(await checkAccess(client, inputs.adminKey, deps.http)));
-    }
+    const formed = findings.every(({ level }) => level !== "error");
+    const [found] = await Promise.all([formed ? checkAccess(client, inputs.adminKey, deps.http) : [], stored]);
+    findings.push(...found);
   });
   tell({ findings });
   settle(findings, deps);

@@ -1,8 +1,10 @@
+import { asRecord } from "../deployment/json.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { SnapshotFinding, StorageFacts, TableFacts } from "../snapshot/inspection.ts";
 import type { Store } from "../store/store.ts";
 import { Field, FieldFault } from "./fields.ts";
 import {
+  isIntact,
   LARGEST_MANIFEST,
   MANIFEST_VERSION,
   type Manifest,
@@ -193,7 +195,12 @@ export async function fetchManifestBytes(store: Store, id: string, signal?: Abor
  * @throws ActionError `manifest-invalid`, `manifest-newer`, those of the store (`store-missing`: it is no backup)
  */
 export async function fetchManifest(store: Store, id: string, signal?: AbortSignal): Promise<Manifest> {
-  return parseManifest(await fetchManifestBytes(store, id, signal), id);
+  const bytes = await fetchManifestBytes(store, id, signal);
+  const manifest = parseManifest(bytes, id);
+  if (!isIntact(asRecord(JSON.parse(bytes.toString("utf8"))))) {
+    throw invalid(id, "its checksum is not that of its content");
+  }
+  return manifest;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Inspection, SnapshotFinding, StorageFacts, TableFacts } from "../snapshot/inspection.ts";
 
 /** Raised when an older reader would take a newer manifest for something else; docs/backup-manifest.schema.json. */
@@ -69,6 +70,17 @@ export function timeOf(timestamp: string): string {
   return new Date(Number(BigInt(timestamp) / 1_000_000n)).toISOString();
 }
 
+function checksumOf(fields: object): string {
+  return createHash("sha256").update(JSON.stringify(fields)).digest("hex");
+}
+
+/** As it is stored: behind the fields a checksum over all of them, so that a changed bit in any text is found. */
 export function manifestBytes(manifest: Manifest): Buffer {
-  return Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`);
+  return Buffer.from(`${JSON.stringify({ ...manifest, checksum: checksumOf(manifest) }, undefined, 2)}\n`);
+}
+
+/** Whether the fields of a stored manifest, known and unknown ones, are those that were written. */
+export function isIntact(stored: object): boolean {
+  const { checksum, ...fields } = stored as { checksum?: unknown };
+  return checksum === checksumOf(fields);
 }

@@ -9,13 +9,17 @@ const MOST_ROWS = 2000;
 
 const count = (value: number): string => value.toLocaleString("en-US");
 
-/** `4.2 s`, `3 min 20 s`, `26 h 5 min`: an age can be days. */
+/** `4.2 s`, `3 min 20 s`, `26 h 5 min`, `15 min`: an age can be days. */
 export function span(wholeSeconds: number): string {
   const minutes = Math.round(wholeSeconds / 60);
-  if (minutes < 60) return seconds(wholeSeconds * 1000);
   const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  const text =
+    minutes < 60
+      ? seconds(wholeSeconds * 1000)
+      : hours < 48
+        ? `${hours} h ${minutes % 60} min`
+        : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return text.replace(/ 0 (s|min|h)$/, "");
 }
 
 function objective(one: Objective): string {

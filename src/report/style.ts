@@ -44,7 +44,7 @@ table { border-collapse: collapse; width: 100%; font-size: .95rem; }
 th, td { text-align: left; padding: .42rem .6rem .42rem 0; border-top: 1px solid var(--line); vertical-align: top; }
 thead th { border-top: 0; color: var(--quiet); font-weight: 600; font-size: .85rem; }
 td:first-child { overflow-wrap: anywhere; }
-.count { text-align: right; font-variant-numeric: tabular-nums; }
+.count { text-align: right; font-variant-numeric: tabular-nums; padding-right: 1.6rem; }
 td:last-child, th:last-child { padding-right: 0; }
 ul { margin: 0; padding: 0; list-style: none; }
 li { padding: .35rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
@@ -60,6 +60,7 @@ footer { color: var(--quiet); font-size: .85rem; padding: 0 .25rem; }
   main { padding: .75rem .6rem 2rem; }
   section, header { padding: .9rem; border-radius: 10px; }
   .headline { font-size: 1.25rem; }
+  .count { padding-right: .8rem; }
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
 }
 @media print { body { background: none; } section, header { break-inside: avoid; } }

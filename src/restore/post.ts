@@ -1,7 +1,6 @@
 import { rm } from "node:fs/promises";
-import { BackendError } from "../deployment/backend-error.ts";
 import { DeploymentClient } from "../deployment/client.ts";
-import { asRecord } from "../deployment/json.ts";
+import { cancelImport, hasEnded } from "../deployment/import-state.ts";
 import { messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { Inputs } from "../runner/inputs.ts";
@@ -15,26 +14,14 @@ const IMPORT_END_MS = 60_000;
 
 export type Outcome = "canceled" | "completed" | "running";
 
-async function stateOfImport(client: DeploymentClient, importId: string): Promise<string> {
-  const document = asRecord(await client.systemQuery("_system/cli/queryImport", { importId }));
-  return String(asRecord(document["state"])["state"]);
-}
-
 /** Ends one import, or finds out that it has ended: the backend goes on with it by itself (contract 7.3). */
 export async function endImport(client: DeploymentClient, importId: string, deps: Deps): Promise<Outcome> {
   const until = deps.clock.now() + IMPORT_END_MS;
-  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2000)) {
-    try {
-      await client.request("POST", "/api/cancel_import", { json: { importId }, idempotent: true });
-      return "canceled";
-    } catch (error) {
-      if (!(error instanceof BackendError)) throw error;
-      if (error.backendCode === "CannotCancelImport") {
-        return (await stateOfImport(client, importId)) === "completed" ? "completed" : "canceled";
-      }
-      if (deps.clock.now() >= until) return "running";
-    }
-    await deps.clock.sleep(waitMs);
+  for (;;) {
+    const last = await cancelImport(client, deps, importId);
+    if (last !== undefined && hasEnded(last)) return last.state === "completed" ? "completed" : "canceled";
+    if (deps.clock.now() >= until) return "running";
+    await deps.clock.sleep(1000);
   }
 }
 

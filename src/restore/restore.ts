@@ -36,13 +36,13 @@ function prepare(read: ReadInput, timeline: Timeline, tell: Run["tell"], told: R
   const identities = inputs.identity === undefined ? [] : parseIdentities(inputs.identity);
   for (const identity of identities) deps.log.mask(identity);
   checkRestoreInputs(inputs);
+  checkStores(inputs);
   const recipients = parseRecipients(inputs.recipients);
   const checks = parseChecks(inputs.checks);
   const findings: Finding[] = [];
   const url = originOf(inputs.url, inputs.adminKey, findings);
   settle(findings, deps);
   const settings = { destination: inputs.source, ...inputs };
-  checkStores(inputs);
   const store = openStore(settings, deps, inputs.githubToken);
   tell({ url, location: store.location, verify: inputs.verify });
   const client = new DeploymentClient({ ...deps, url, adminKey: inputs.adminKey });
@@ -95,7 +95,7 @@ async function report(facts: RestoreFacts, timeline: Timeline, failure: unknown,
   const temp = tempOf(deps);
   setOutput("verified", facts.verified === true ? "true" : "false", temp);
   for (const { name, seconds: value } of facts.objectives ?? []) {
-    setOutput(`${name.toLowerCase()}-seconds`, String(value), temp);
+    setOutput(name === "RTO" ? "rto-seconds" : "rpo-seconds", String(value), temp);
   }
   const shown =
     failure === undefined || failure instanceof ActionError

@@ -1,3 +1,4 @@
+import { messageOf } from "../runner/errors.ts";
 import { isPaused, pauseTarget, resumeTarget, setBack } from "./pause.ts";
 import { note, type Run } from "./run.ts";
 import { describeScheduled, listScheduled } from "./scheduled.ts";
@@ -7,7 +8,7 @@ import { describeScheduled, listScheduled } from "./scheduled.ts";
  * before it is verified would be a difference (contract 7.3). Whatever becomes of the work, it is set back.
  */
 export async function whilePaused<T>(run: Run, work: (was: "running" | "paused") => Promise<T>): Promise<T> {
-  const { client, keeper, timeline, tell, deps } = run;
+  const { client, keeper, timeline, deps } = run;
   const was = (await isPaused(client)) ? "paused" : "running";
   // Before the pause: who is killed behind it leaves a state that tells what to go back to.
   keeper.set({ was });
@@ -17,17 +18,26 @@ export async function whilePaused<T>(run: Run, work: (was: "running" | "paused")
   const scheduled = await listScheduled(client);
   const told = describeScheduled(scheduled, deps.clock.now());
   if (told !== undefined) note(run, told);
+  let result: T;
   try {
-    return await work(was);
-  } finally {
-    // After an import whose end is not known the target stays paused: the post step waits for that end.
-    if (keeper.now.stage !== "importing") {
-      await setBack(client, was, deps);
-      keeper.set({ settled: true });
-      const now = was === "paused" ? "The deployment is paused, as it was." : "Its functions run again, as they did.";
-      tell({ state: [...(run.told().state ?? []), now] });
-    }
+    result = await work(was);
+  } catch (error) {
+    await goBack(run, was).catch((failure: unknown) =>
+      deps.log.warning(`The deployment could not be set back, the post step tries again: ${messageOf(failure)}`),
+    );
+    throw error;
   }
+  await goBack(run, was);
+  return result;
+}
+
+/** After an import whose end is not known the target stays paused: the post step waits for that end. */
+async function goBack({ client, keeper, tell, told, deps }: Run, was: "running" | "paused"): Promise<void> {
+  if (keeper.now.stage === "importing") return;
+  await setBack(client, was, deps);
+  keeper.set({ settled: true });
+  const now = was === "paused" ? "The deployment is paused, as it was." : "Its functions run again, as they did.";
+  tell({ state: [...(told().state ?? []), now] });
 }
 
 /** Lets functions run for `work` alone; a target that was paused is paused again behind it. */

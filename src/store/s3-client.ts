@@ -1,8 +1,9 @@
 import { Agent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { GetObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
+import type { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { messageOf, systemCode } from "../runner/errors.ts";
 import type { Log } from "../system/deps.ts";
+import { faultOf } from "./s3-errors.ts";
 
 type Sdk = typeof import("@aws-sdk/client-s3");
 
@@ -32,7 +33,7 @@ export async function loadSdk(): Promise<Sdk> {
   return await import("@aws-sdk/client-s3");
 }
 
-/** A client whose waits all end, and whose every failed attempt is a line of the log. */
+/** A client whose waits all end, and whose every attempt that fails for a reason which can pass is a line of the log. */
 export function createClient(sdk: Sdk, settings: S3Settings, log: Pick<Log, "debug" | "info">): S3Client {
   const idleMs = settings.idleMs ?? 60_000;
   const client = new sdk.S3Client({
@@ -43,8 +44,8 @@ export function createClient(sdk: Sdk, settings: S3Settings, log: Pick<Log, "deb
     // Checked by us over the whole object, however often its download is taken up again, by zlib's CRC32: the SDK's own
     // is JavaScript.
     responseChecksumValidation: "WHEN_REQUIRED",
-    // Its warnings about single requests are told by ours below.
-    logger: { debug: () => undefined, info: () => undefined, warn: log.debug, error: log.debug },
+    // The SDK's own log holds whole requests, bodies too.
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
     maxAttempts: settings.attempts ?? 5,
     requestHandler: {
       connectionTimeout: Math.min(idleMs, 15_000),
@@ -58,7 +59,11 @@ export function createClient(sdk: Sdk, settings: S3Settings, log: Pick<Log, "deb
       try {
         return await next(args);
       } catch (failure) {
-        log.info(`${context.commandName ?? "Request"}: an attempt failed: ${attemptText(failure)}`);
+        const text = `${context.commandName ?? "Request"}: an attempt failed: ${attemptText(failure)}`;
+        // What is refused is told by its error; 404 and 412 are answers.
+        const { status } = faultOf(failure);
+        if (status === undefined || status >= 500 || status === 429) log.info(text);
+        else log.debug(text);
         throw failure;
       }
     },
@@ -79,8 +84,10 @@ export function askForChecksum(command: GetObjectCommand): void {
   );
 }
 
+function silent(): void {}
+
 function attemptText(failure: unknown): string {
-  const status = (failure as Partial<S3ServiceException>).$metadata?.httpStatusCode;
+  const { status } = faultOf(failure);
   const name = failure instanceof Error ? failure.name : "Error";
   return [status, name, systemCode(failure), messageOf(failure)].filter((word) => word !== undefined).join(" ");
 }

@@ -29,7 +29,7 @@ beforeAll(async () => {
   good = await scene.run({ inputs: { ...inputs, destination: "dir:backups" } });
   bad = await scene.run({ inputs: { ...inputs, destination: "dir:no/such/parent" } });
   clearInterval(watch);
-}, 90_000);
+}, 240_000);
 afterAll(() => scene[Symbol.asyncDispose]());
 
 /** The forms of a variable's value, written out: what is looked for must not follow from the code that masks. */

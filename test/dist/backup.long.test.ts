@@ -17,6 +17,7 @@ it(`${KILLS} kills at random moments: no half backup is taken for one, and nothi
     const afterMs = Math.floor(Math.random() * longest);
     if (await killOnce(scene, afterMs)) killed += 1;
     else longest = Math.max(200, Math.min(longest, afterMs * 1.2));
+    if (kill % 20 === 19) console.log(`${kill + 1} tried, ${killed} of them killed before their end`);
   }
   console.log(`${killed} of ${KILLS} were killed before their end; window ${longest.toFixed(0)} ms`);
   expect(killed).toBeGreaterThan(KILLS / 2);

@@ -12,6 +12,7 @@ import { Job, type StepResult } from "../support/job.ts";
 import { processesOf } from "../support/processes.ts";
 import { collectLog } from "../unit/deployment/support.ts";
 import { addChecks, backUpChat, type ChatBackup } from "./backups.ts";
+import { KillScene } from "./restore-kills.ts";
 import { chatApp, standin } from "./support.ts";
 
 let executable: string;
@@ -207,5 +208,15 @@ describe("a restore that is killed", { timeout: 120_000 }, () => {
     const clean = await next.action("restore", { inputs: { ...into(one), ...agreed } });
     expect(clean.exitCode, clean.log).toBe(0);
     expect(clean.outputs.get("verified")).toBe("true");
+  });
+
+  it("at random moments leaves the old data or the new ones, whole, and the next restore is clean", async () => {
+    await using scene = await KillScene.create();
+    let killed = 0;
+    for (const afterMs of [20, 150, 300, 450, 700].map((most) => Math.random() * most)) {
+      if (await scene.killOnce(afterMs)) killed += 1;
+    }
+    expect(killed).toBeGreaterThan(0);
+    await scene.clean();
   });
 });

@@ -11,6 +11,8 @@ export interface View {
   readonly width: number;
   readonly height: number;
   readonly scheme: "light" | "dark";
+  /** Pixels from the top that the picture shows; the whole page when absent. */
+  readonly upTo?: number;
 }
 
 /** What a page turned out to be in one view. */
@@ -93,7 +95,7 @@ export class Browser implements AsyncDisposable {
   }
 
   /** Opens a file in a fresh tab and looks at it. */
-  async look(path: string, { width, height, scheme }: View): Promise<Seen> {
+  async look(path: string, { width, height, scheme, upTo }: View): Promise<Seen> {
     this.#session = undefined;
     const { targetId } = await this.#send("Target.createTarget", { url: "about:blank" });
     const { sessionId } = await this.#send("Target.attachToTarget", { targetId, flatten: true });
@@ -109,7 +111,8 @@ export class Browser implements AsyncDisposable {
     this.#events.length = 0;
     await this.#send("Page.navigate", { url: pathToFileURL(path).href });
     await this.#until("Page.loadEventFired");
-    const shot = await this.#send("Page.captureScreenshot", { format: "png", captureBeyondViewport: true });
+    const clip = upTo === undefined ? {} : { clip: { x: 0, y: 0, width, height: upTo, scale: 1 } };
+    const shot = await this.#send("Page.captureScreenshot", { format: "png", captureBeyondViewport: true, ...clip });
     const events = [...this.#events];
     const of = (method: string): Record<string, unknown>[] =>
       events.filter((event) => event.method === method).map(({ params = {} }) => params);

@@ -202,6 +202,16 @@ describe("a stored manifest", () => {
     expect(await fetchManifest(storeWith([manifestBytes(manifest)]), ID)).toEqual(manifest);
   });
 
+  it("in which any bit of any text was changed is refused", async () => {
+    const good = manifestBytes(sampleManifest());
+    const at = good.indexOf("2026-09-28-5c7cb5b");
+    const flipped = Buffer.from(good);
+    flipped[at] = (flipped[at] ?? 0) ^ 1;
+    await expect(fetchManifest(storeWith([flipped]), ID)).rejects.toThrow(/checksum/);
+    const without = Buffer.from(JSON.stringify(sampleManifest()));
+    await expect(fetchManifest(storeWith([without]), ID)).rejects.toThrow(/checksum/);
+  });
+
   it("that never ends is not read into memory", async () => {
     const endless = (function* () {
       for (;;) yield Buffer.alloc(1024 * 1024, " ");

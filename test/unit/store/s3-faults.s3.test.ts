@@ -124,6 +124,25 @@ it("takes the credentials of the environment, as actions for OIDC set them", asy
   expect(await new S3Store(settings, storeDeps()).list()).toEqual([]);
 });
 
+it("logs what failed, and never what was sent", async () => {
+  const bucket = await bucketOf();
+  const deps = storeDeps();
+  const store = bucket.open({}, deps);
+  const secret = "document of a user";
+  await store.put(KEY, Buffer.from("first"));
+  await expect(store.put(KEY, Buffer.from(secret))).rejects.toMatchObject({ code: "store-exists" });
+  const said = deps.log.lines.join("\n");
+  expect(said).toContain("debug: PutObjectCommand: an attempt failed: 412 PreconditionFailed");
+  for (const form of [
+    secret,
+    [...Buffer.from(secret)].join(","),
+    Buffer.from(secret).toString("base64"),
+    s3().secretAccessKey,
+  ]) {
+    expect(said).not.toContain(form);
+  }
+});
+
 describe("object lock", () => {
   it("keeps what it locks, and says until when", async () => {
     const bucket = await bucketOf({ lock: true });

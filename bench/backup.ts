@@ -1,0 +1,140 @@
+/**
+ * `node bench/backup.ts [megabytes ...]`: a backup, encrypted, to a real S3 server, beside
+ * `curl | tee >(sha256sum) | age | aws s3 cp` on the same machine and servers, in turns; and the most memory that it
+ * takes. Sizes are those of the snapshot's uncompressed documents; rates are those of the ZIP. Needs the bundle
+ * (`npm run build`), age, curl, the aws command, and the S3 server that .ci/run compiles.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CreateBucketCommand } from "@aws-sdk/client-s3";
+import { generateSnapshot } from "../test/support/generator.ts";
+import { Job } from "../test/support/job.ts";
+import { type S3Server, startS3 } from "../test/support/s3.ts";
+import { median, run, timed } from "./measure.ts";
+
+const TURNS = 3;
+const LEAST_SHARE = 0.8;
+const MOST_MEMORY = 250;
+const BUCKET = "bench";
+
+interface Turn {
+  /** The whole step, from spawn to exit. */
+  readonly stepMs: number;
+  /** From the first byte asked for to the last one stored. */
+  readonly storeMs: number;
+  readonly inspectMs: number;
+  readonly peakMb: number;
+}
+
+interface Server extends Disposable {
+  readonly url: string;
+}
+
+async function serve(path: string): Promise<Server> {
+  const file = join(import.meta.dirname, "backup-server.ts");
+  const child = spawn(process.execPath, [file, path], { stdio: ["ignore", "pipe", "inherit"] });
+  const port = await new Promise<string>((resolve) =>
+    child.stdout.once("data", (data: Buffer) => resolve(String(data))),
+  );
+  return { url: `http://127.0.0.1:${port.trim()}`, [Symbol.dispose]: () => child.kill() };
+}
+
+/** Milliseconds of a phase, from the summary's table: `12 s`, `1 min 3 s`, `0.4 s`. */
+function phaseMs(summary: string, name: string): number {
+  const [, text = ""] = new RegExp(`^\\| ${name} \\| [^|]+ \\| ([^|]+) \\|$`, "m").exec(summary) ?? [];
+  const [, minutes = "0", seconds = ""] = /^(?:(\d+) min )?([\d.]+) s$/.exec(text.trim()) ?? [];
+  return Number(minutes) * 60_000 + Number(seconds) * 1000;
+}
+
+async function ours(url: string, s3: S3Server, recipient: string, folder: string): Promise<Turn> {
+  const job = await Job.create(folder);
+  const peak = join(job.directory, "peak");
+  // Told at the end by the process itself: the most that it ever had in memory.
+  const hook = join(job.directory, "peak.mjs");
+  await writeFile(
+    hook,
+    `import { writeFileSync } from "node:fs"; process.on("exit", () => writeFileSync(${JSON.stringify(peak)}, String(process.resourceUsage().maxRSS)));`,
+  );
+  const inputs = {
+    url,
+    "admin-key": "bench|01e8ddb977852d16de5835e7995a79c4e8228334e1cba3efa4a9a6b74efe5e4429036932a7",
+    recipients: recipient,
+    destination: `s3://${BUCKET}/ours`,
+    "s3-endpoint": s3.endpoint,
+    "s3-region": s3.region,
+    "s3-force-path-style": "true",
+  };
+  const env = { ...s3.env, NODE_OPTIONS: `--import ${hook}` };
+  let summary = "";
+  const stepMs = await timed(async () => {
+    const result = await job.action("backup", { inputs, env });
+    if (result.exitCode !== 0) throw new Error(result.log);
+    summary = result.summary;
+  });
+  const peakMb = (Number(await readFile(peak, "utf8")) * 1024) / 1e6;
+  await job.remove();
+  return { stepMs, storeMs: phaseMs(summary, "store"), inspectMs: phaseMs(summary, "inspect"), peakMb };
+}
+
+async function byHand(url: string, s3: S3Server, recipient: string, turn: number, bytes: number): Promise<number> {
+  const script = `set -euo pipefail
+    curl -sSf "$URL/api/export/zip/1" | tee >(sha256sum >/dev/null) | age -r "$RECIPIENT" |
+      aws --endpoint-url "$ENDPOINT" s3 cp --quiet --expected-size ${bytes} - "s3://${BUCKET}/hand/${turn}.zip.age"`;
+  const env = { ...process.env, ...s3.env, URL: url, RECIPIENT: recipient, ENDPOINT: s3.endpoint };
+  return await timed(() => run("bash", ["-c", script], { env }));
+}
+
+async function benchSize(size: number, s3: S3Server, recipient: string, folder: string): Promise<string> {
+  const path = join(folder, `${size}.zip`);
+  await generateSnapshot(path, { bytes: size * 1e6, files: 50 });
+  const { size: bytes } = await stat(path);
+  using server = await serve(path);
+  const [mine, hand]: [Turn[], number[]] = [[], []];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    mine.push(await ours(server.url, s3, recipient, folder));
+    hand.push(await byHand(server.url, s3, recipient, turn, bytes));
+    await rm(join(s3.data, BUCKET), { recursive: true, force: true });
+    await s3.client.send(new CreateBucketCommand({ Bucket: BUCKET })).catch(() => undefined);
+  }
+  await rm(path);
+  const rate = (ms: number): number => bytes / 1e6 / (ms / 1000);
+  const [storing, step, piped] = [
+    rate(median(mine.map(({ storeMs }) => storeMs))),
+    rate(median(mine.map(({ stepMs }) => stepMs))),
+    rate(median(hand)),
+  ];
+  const peak = Math.max(...mine.map(({ peakMb }) => peakMb));
+  const inspect = median(mine.map(({ inspectMs }) => inspectMs)) / 1000;
+  const holds = storing >= LEAST_SHARE * piped && peak <= MOST_MEMORY;
+  return (
+    `| ${size} MB | ${(bytes / 1e6).toFixed(0)} MB | ${storing.toFixed(0)} | ${piped.toFixed(0)} | ${(storing / piped).toFixed(2)} | ` +
+    `${LEAST_SHARE} | ${step.toFixed(0)} | ${inspect.toFixed(1)} s | ${peak.toFixed(0)} MB | ${MOST_MEMORY} MB | ${holds ? "✅" : "❌"} |`
+  );
+}
+
+/** Lines of a Markdown table, one for each size in megabytes. */
+export async function benchBackup(sizes: readonly number[]): Promise<string> {
+  const lines = [
+    "| Documents | ZIP | Stored, MB/s | By hand, MB/s | Share | Wanted | Whole step, MB/s | Inspection in it | Peak memory | Allowed | |",
+    "|---|---|---:|---:|---:|---|---:|---:|---:|---|---|",
+  ];
+  const folder = await mkdtemp(join(tmpdir(), "bench-backup-"));
+  const s3 = await startS3();
+  try {
+    await run("age-keygen", ["-o", join(folder, "key")]);
+    const recipient = /age1[a-z0-9]+/.exec(await readFile(join(folder, "key"), "utf8"))?.[0] ?? "";
+    await s3.client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+    for (const size of sizes) lines.push(await benchSize(size, s3, recipient, folder));
+  } finally {
+    await s3[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  }
+  return lines.join("\n");
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const sizes = process.argv.slice(2).map(Number);
+  process.stdout.write(`${await benchBackup(sizes.length === 0 ? [100] : sizes)}\n`);
+}
