@@ -119,6 +119,24 @@ describe("the templates of backups", () => {
     expect(await before.leftovers()).toEqual([]);
   });
 
+  test("rehearse an upgrade of it, on the present release and a later one", { timeout: 400_000 }, async ({
+    before,
+  }) => {
+    const payload = {
+      inputs: { from: "2026-09-28-5c7cb5b", to: JSON.stringify([world().image.other.commit]) },
+    };
+    const run = await template("convex-upgrade-rehearsal.yml", {
+      ...{ secrets: { AGE_IDENTITY: identity }, payload },
+      args: ["--input", `from=${payload.inputs.from}`, "--input", `to=${payload.inputs.to}`],
+    });
+    expect(errors(run), run.log).toEqual([]);
+    expect(run.exitCode, run.log).toBe(0);
+    expect(run.outputs("upgrade")["safe"]).not.toBe("");
+    expect(run.output("Keep the report")).toContain("double of actions/upload-artifact");
+    expectNoLeaks(run, "upgrade", { identity });
+    expect(await before.leftovers()).toEqual([]);
+  });
+
   test("fail a drill whose key opens nothing, and keep an issue until one succeeds", { timeout: 300_000 }, async ({
     before,
   }) => {
