@@ -1,10 +1,11 @@
 /**
- * Writes the tables of inputs and outputs into the page of each action from its action.yml.
+ * Writes the tables of inputs and outputs into the page of each action from its action.yml, and those of the reusable
+ * workflows into docs/workflows.md.
  *
  *     node bin/readme.ts           rewrites the pages
  *     node bin/readme.ts --check   fails when a page is not what the action.yml says
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parse } from "yaml";
 
@@ -25,6 +26,9 @@ export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["README.md", "."],
   ["docs/deploy.md", "deploy"],
   ["docs/doctor.md", "doctor"],
+  ["docs/find-backup.md", "find-backup"],
+  ["docs/issue.md", "issue"],
+  ["docs/project.md", "project"],
   ["docs/backup.md", "backup"],
   ["docs/restore.md", "restore"],
   ["docs/upgrade.md", "upgrade"],
@@ -63,7 +67,53 @@ export function withTables(page: string, action: Action): string {
   return replaceBetween(replaceBetween(page, "inputs", inputTable(action)), "outputs", outputTable(action));
 }
 
+interface Called {
+  readonly inputs?: Readonly<Record<string, Entry & { readonly required?: boolean }>>;
+  readonly secrets?: Readonly<Record<string, Entry>>;
+  readonly outputs?: Readonly<Record<string, Entry>>;
+}
+
+const rowsOf = (entries: Readonly<Record<string, Entry>> = {}): string[] =>
+  Object.entries(entries).map(([name, { description }]) => `| \`${name}\` | ${cell(description)} |`);
+
+function workflowTables({ inputs = {}, secrets, outputs }: Called): string {
+  const rows = Object.entries(inputs).map(([name, entry]) => {
+    const fallback = entry.required === true ? "required" : String(entry.default ?? "");
+    return `| \`${name}\` | ${cell(entry.description)} | ${fallback === "" ? "" : `\`${cell(fallback)}\``} |`;
+  });
+  const table = (what: string, lines: readonly string[]): string[] =>
+    lines.length === 0 ? [] : [[`| ${what} | What |`, "|---|---|", ...lines].join("\n")];
+  return [
+    ["| Input | What | Default |", "|---|---|---|", ...rows].join("\n"),
+    ...table("Secret", rowsOf(secrets)),
+    ...table("Output", rowsOf(outputs)),
+  ].join("\n\n");
+}
+
+/** Reusable workflows by name, as docs/workflows.md has them. */
+export async function readWorkflows(): Promise<ReadonlyMap<string, Called>> {
+  const folder = join(root, ".github/workflows");
+  const found = new Map<string, Called>();
+  for (const file of (await readdir(folder)).filter((name) => name.endsWith(".yml")).sort()) {
+    const { on } = parse(await readFile(join(folder, file), "utf8")) as { on: { workflow_call?: Called } };
+    if (on.workflow_call !== undefined) found.set(file.replace(/\.yml$/, ""), on.workflow_call);
+  }
+  return found;
+}
+
+/** docs/workflows.md as it should be. */
+export async function withWorkflows(page: string): Promise<string> {
+  return [...(await readWorkflows())].reduce(
+    (text, [name, called]) => replaceBetween(text, name, workflowTables(called)),
+    page,
+  );
+}
+
 if (import.meta.main) {
+  const workflows = join(root, "docs/workflows.md");
+  const [before, after] = await readFile(workflows, "utf8").then(async (text) => [text, await withWorkflows(text)]);
+  if (!process.argv.includes("--check")) await writeFile(workflows, after ?? "");
+  else if (before !== after) throw new Error("docs/workflows.md does not fit the workflows: run node bin/readme.ts");
   for (const [page, folder] of PAGES) {
     const path = join(root, page);
     const before = await readFile(path, "utf8");

@@ -8,6 +8,8 @@ export interface DeployInputs {
   readonly adminKey: string;
   readonly workingDirectory: string;
   readonly env: string;
+  /** In dotenv form, like `env`; its values are secrets. */
+  readonly envSecrets: string;
   readonly envFiles: readonly string[];
   readonly envNames: readonly string[];
   readonly envPrune: boolean;
@@ -46,6 +48,7 @@ export function readDeployInputs(read: ReadInput, env: Env): DeployInputs {
   // Secrets first: an error about another input must not come before they are masked.
   const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
   const githubToken = inputs.secret("github-token")?.trim();
+  const envSecrets = inputs.secret("env-secrets") ?? "";
   const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
   return {
     url: required("url", url, "CONVEX_SELF_HOSTED_URL"),
@@ -53,6 +56,7 @@ export function readDeployInputs(read: ReadInput, env: Env): DeployInputs {
     githubToken,
     workingDirectory: inputs.optional("working-directory") ?? ".",
     env: inputs.raw("env"),
+    envSecrets,
     envFiles: inputs.lines("env-file"),
     envNames: inputs.words("env-names"),
     envPrune: inputs.boolean("env-prune", false),
@@ -81,12 +85,13 @@ export function checkDeployInputs(inputs: DeployInputs): void {
       "Set env-prune: true, or leave env-keep out.",
     );
   }
-  const nothingListed = inputs.env.trim() === "" && inputs.envFiles.length === 0 && inputs.envNames.length === 0;
+  const texts = inputs.env.trim() + inputs.envSecrets.trim();
+  const nothingListed = texts === "" && inputs.envFiles.length === 0 && inputs.envNames.length === 0;
   if (inputs.envPrune && nothingListed) {
     throw new ActionError(
       "input-conflict",
       "env-prune is true, but no variables are listed, so all of the deployment's would be removed.",
-      "List the variables in env, env-file or env-names, or leave env-prune out.",
+      "List the variables in env, env-file, env-secrets or env-names, or leave env-prune out.",
     );
   }
   for (const pattern of inputs.envKeep) {

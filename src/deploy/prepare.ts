@@ -34,6 +34,7 @@ export async function prepare(inputs: DeployInputs, deps: Deps): Promise<Prepare
   const scan = await scanFunctions(project);
   const variables = planVariables({
     env: inputs.env,
+    envSecrets: inputs.envSecrets,
     envFiles,
     envNames: inputs.envNames,
     stepEnv: deps.env,

@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import { asRecord } from "./json.ts";
+import { findPackageManager } from "./package-manager.ts";
 
 /** The project that is deployed, as the `convex` CLI would see it from its root. */
 export interface Project {
@@ -31,7 +32,7 @@ export async function findProject(workingDirectory: string): Promise<Project> {
   const directories = upwards(start);
   const root = await findRoot(directories);
   if (root === undefined) throw await noProject(start);
-  const installCommand = await installCommandFor(upwards(root));
+  const { installCommand } = await findPackageManager(upwards(root));
   const [functionsPath, cli] = await Promise.all([readFunctionsPath(root), findCli(root, installCommand)]);
   const functionsDirectory = join(root, functionsPath);
   if (!(await isDirectory(functionsDirectory))) {
@@ -121,22 +122,6 @@ async function packagesBelow(start: string): Promise<string[]> {
   const all = [...first, ...(await Promise.all(first.map(list))).flat()];
   const found = await Promise.all(all.map((directory) => namesConvex(directory).catch(() => false)));
   return all.filter((_, index) => found[index]).slice(0, 3);
-}
-
-const LOCK_FILES: readonly (readonly [string, string])[] = [
-  ["pnpm-lock.yaml", "pnpm install --frozen-lockfile"],
-  ["yarn.lock", "yarn install --immutable"],
-  ["bun.lock", "bun install --frozen-lockfile"],
-  ["bun.lockb", "bun install --frozen-lockfile"],
-  ["package-lock.json", "npm ci"],
-  ["npm-shrinkwrap.json", "npm ci"],
-];
-
-async function installCommandFor(directories: readonly string[]): Promise<string> {
-  for (const directory of directories) {
-    for (const [file, command] of LOCK_FILES) if (await isFile(join(directory, file))) return command;
-  }
-  return "npm install";
 }
 
 /** The installed CLI, also where a workspace hoisted it; symbolic links (pnpm) are followed by Node itself. */

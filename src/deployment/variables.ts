@@ -8,6 +8,8 @@ export interface VariableSources {
   /** In order; a later one wins. */
   readonly envFiles: readonly { readonly path: string; readonly text: string }[];
   readonly env?: string;
+  /** As `env`; its values are secrets. */
+  readonly envSecrets?: string;
   /** Names of variables of the step's own `env:`. */
   readonly envNames: readonly string[];
   readonly stepEnv: Readonly<Record<string, string | undefined>>;
@@ -19,7 +21,7 @@ export interface VariableSources {
 
 export interface VariablePlan {
   readonly values: ReadonlyMap<string, string>;
-  /** Where each value is from: `env`, `env-names`, `auth`, `env-file <path>`. */
+  /** Where each value is from: `env`, `env-secrets`, `env-names`, `auth`, `env-file <path>`. */
   readonly sources: ReadonlyMap<string, string>;
   /** Values to mask before anything is printed. */
   readonly masks: readonly string[];
@@ -31,7 +33,7 @@ export interface VariablePlan {
 const SHORTEST_MASK = 8;
 
 /**
- * What is to be pushed: env-file < env < env-names < auth keys. Throws one error that names all variables that no
+ * What is to be pushed: env-file < env < env-secrets < env-names < auth keys. Throws one error that names all variables that no
  * release would take (contract 4.1), or that `env-names` promises to the auth config and the step lacks.
  */
 export function planVariables(from: VariableSources): VariablePlan {
@@ -48,6 +50,7 @@ export function planVariables(from: VariableSources): VariablePlan {
   };
   const texts = from.envFiles.map(({ path, text }) => ({ source: `env-file ${path}`, text }));
   if (from.env !== undefined) texts.push({ source: "env", text: from.env });
+  if (from.envSecrets !== undefined) texts.push({ source: "env-secrets", text: from.envSecrets });
   for (const { source, text } of texts) {
     const parsed = parseVariables(text, source);
     notices.push(...parsed.notices);
@@ -56,7 +59,7 @@ export function planVariables(from: VariableSources): VariablePlan {
   const named = readNamed(from.envNames, from.stepEnv);
   take("env-names", named.values);
   take("auth", Object.entries(from.auth ?? {}));
-  notices.push(...named.notices);
+  notices.push(...named.notices, ...shortSecrets(values, sources));
   checkVariables(values);
   checkLeftOut(
     named.leftOut.filter((name) => !values.has(name)),
@@ -86,18 +89,25 @@ function readNamed(names: readonly string[], stepEnv: VariableSources["stepEnv"]
       `env-names: ${leftOut.join(", ")} left out: empty or unset in this step's env, as secrets are in runs of forks and Dependabot.`,
     );
   }
-  const short = [...values].filter(([, value]) => value.length < SHORTEST_MASK).map(([name]) => name);
-  if (short.length > 0) {
-    notices.push(
-      `env-names: ${short.join(", ")} pushed unmasked: masking fewer than ${SHORTEST_MASK} characters would spoil the log.`,
-    );
-  }
   return { values, leftOut, notices };
+}
+
+/** The inputs whose values are secrets, whatever they look like. */
+const SECRET_SOURCES = ["env-secrets", "env-names"];
+
+function shortSecrets(values: ReadonlyMap<string, string>, sources: ReadonlyMap<string, string>): string[] {
+  return SECRET_SOURCES.flatMap((source) => {
+    const short = [...values].filter(([name, value]) => sources.get(name) === source && value.length < SHORTEST_MASK);
+    if (short.length === 0) return [];
+    const names = short.map(([name]) => name).join(", ");
+    return [`${source}: ${names} pushed unmasked: masking fewer than ${SHORTEST_MASK} characters would spoil the log.`];
+  });
 }
 
 function masksOf(values: ReadonlyMap<string, string>, sources: ReadonlyMap<string, string>): string[] {
   const secret = ([name, value]: [string, string]): boolean =>
-    (sources.get(name) === "env-names" && value.length >= SHORTEST_MASK) || value.includes("-----BEGIN ");
+    (SECRET_SOURCES.includes(sources.get(name) ?? "") && value.length >= SHORTEST_MASK) ||
+    value.includes("-----BEGIN ");
   return [...values].filter(secret).map(([, value]) => value);
 }
 

@@ -48,17 +48,25 @@ export async function runChecks(
   checks: readonly Check[] = CHECKS,
 ): Promise<readonly Finding[]> {
   const found = await Promise.all(
-    checks.map(async ({ id, run }) => (await limited(run, context, clock)).map((one) => ({ check: id, ...one }))),
+    checks.map(async (check) => (await limited(check, context, clock)).map((one) => ({ check: check.id, ...one }))),
   );
   return found.flat();
 }
 
-async function limited(run: Check["run"], context: Context, clock: Clock): Promise<readonly Verdict[]> {
+async function limited({ id, run }: Check, context: Context, clock: Clock): Promise<readonly Verdict[]> {
   const over = new AbortController();
   const late = async (): Promise<readonly Verdict[]> => {
     await clock.sleep(LIMIT_MS, over.signal);
     const what = `This check did not end within ${LIMIT_MS / 1000} s.`;
-    return [{ level: "warning", what, why: OWN_FAULT, fix: "Look at how long the deployment takes to answer." }];
+    // A deployment that does not even tell its version in that time is down for those who use it.
+    return [
+      {
+        level: id === reach.id ? "error" : "warning",
+        what,
+        why: OWN_FAULT,
+        fix: "Look at how long the deployment takes to answer.",
+      },
+    ];
   };
   try {
     return await Promise.race([run(context), late()]);

@@ -61,6 +61,7 @@ export function readPreviewInputs(read: ReadInput): PreviewInputs {
     previewSecret: inputs.secret("preview-secret")?.trim(),
     postgresUrl: inputs.secret("postgres-url")?.trim(),
     jwtPrivateKey: inputs.secret("jwt-private-key"),
+    envSecrets: inputs.secret("env-secrets") ?? "",
     githubToken: inputs.secret("github-token")?.trim(),
   };
   return {

@@ -36,6 +36,7 @@ function contentOf(inputs: PreviewInputs, { fork }: UpPlan): PreviewInputs {
   return {
     ...inputs,
     env: inputs.forkEnv,
+    envSecrets: "",
     envFiles: [],
     envNames: [],
     jwtPrivateKey: undefined,

@@ -29,9 +29,20 @@ export function flushForeign(): void {
 function annotate(level: "notice" | "warning", message: string): void {
   flushForeign();
   counts[level] += 1;
-  if (counts[level] > MOST_ANNOTATIONS) info(`${level}: ${message}`);
+  if (counts[level] > MOST_ANNOTATIONS) info(harmless(`${level}: ${message}`));
   else if (level === "notice") notice(message);
   else warning(message);
+}
+
+/**
+ * A message of ours may quote what somebody else said (a backend's answer in a finding), line breaks and all: no line of
+ * it may be taken for a workflow command. Commands of the old form count wherever they stand in a line.
+ */
+export function harmless(message: string): string {
+  return message
+    .replaceAll("\r", "\n")
+    .replace(/^(\s*):(?=:)/gm, "$1: ")
+    .replaceAll("##[", "# #[");
 }
 
 /** The job's log. */
@@ -42,7 +53,7 @@ export const jobLog: Log = {
   },
   info(message) {
     flushForeign();
-    info(message);
+    info(harmless(message));
   },
   notice: (message) => annotate("notice", message),
   warning: (message) => annotate("warning", message),

@@ -13,6 +13,7 @@ import type { StartInputs } from "./inputs.ts";
 export type DeployableInputs = Pick<
   StartInputs,
   | "env"
+  | "envSecrets"
   | "envFiles"
   | "envNames"
   | "auth"
@@ -80,6 +81,7 @@ export async function prepareDeployable(
   const variables = (siteOrigin: string, keys: AuthKeys | undefined): VariablePlan =>
     planVariables({
       env: inputs.env,
+      envSecrets: inputs.envSecrets,
       envFiles,
       envNames: inputs.envNames,
       stepEnv: deps.env,

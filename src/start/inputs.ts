@@ -29,6 +29,8 @@ export interface StartInputs {
   readonly backendEnv: string;
   readonly data: string | undefined;
   readonly env: string;
+  /** In dotenv form, like `env`; its values are secrets. */
+  readonly envSecrets: string;
   readonly envFiles: readonly string[];
   readonly envNames: readonly string[];
   readonly auth: "none" | "convex-auth";
@@ -64,6 +66,7 @@ export function readStartInputs(read: ReadInput): StartInputs {
     postgresUrl: inputs.secret("postgres-url")?.trim(),
     mysqlUrl: inputs.secret("mysql-url")?.trim(),
     jwtPrivateKey: inputs.secret("jwt-private-key"),
+    envSecrets: inputs.secret("env-secrets") ?? "",
   };
   return {
     ...secrets,

@@ -14,6 +14,7 @@ const SHARED: ReadonlySet<string> = new Set([
   "backend-env",
   "env",
   "env-file",
+  "env-secrets",
   "env-names",
   "auth",
   "jwt-private-key",

@@ -1,12 +1,15 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { PAGES, readAction, withTables } from "../../bin/readme.ts";
+import { PAGES, readAction, withTables, withWorkflows } from "../../bin/readme.ts";
 import { readBackupInputs } from "../../src/backup/inputs.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
 import { CLIENT_VERSION } from "../../src/deployment/client.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
+import { readFindBackupInputs } from "../../src/find-backup/inputs.ts";
+import { readIssueInputs } from "../../src/issue/inputs.ts";
 import { readPreviewInputs } from "../../src/preview/inputs.ts";
+import { readProjectInputs } from "../../src/project/inputs.ts";
 import { readRestoreInputs } from "../../src/restore/inputs.ts";
 import type { ReadInput } from "../../src/runner/inputs.ts";
 import { readStartInputs } from "../../src/start/inputs.ts";
@@ -27,6 +30,8 @@ const CREDENTIALS = {
   CONVEX_SELF_HOSTED_ADMIN_KEY: "name|0123456789",
 };
 
+/** What the issue action does not do without. */
+const REQUIRED: Readonly<Record<string, string>> = { key: "doctor", title: "Doctor" };
 /** A destination is the one thing that has no default. */
 const withDestination =
   (read: ReadInput): ReadInput =>
@@ -45,6 +50,9 @@ const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[]
   ["deploy", (read) => readDeployInputs(read, CREDENTIALS), [], "src/deploy"],
   ["preview", readPreviewInputs, [], "src/preview"],
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
+  ["find-backup", (read) => readFindBackupInputs(withSource(read), "/"), [], "src/find-backup"],
+  ["project", readProjectInputs, [], "src/project"],
+  ["issue", (read) => readIssueInputs((name) => read(name) || (REQUIRED[name] ?? "")), [], "src/issue"],
   ["backup", (read) => readBackupInputs(withDestination(read), CREDENTIALS), [], "src/backup"],
   ["restore", (read) => readRestoreInputs(withSource(read), CREDENTIALS, "/"), [], "src/restore"],
   ["upgrade", (read) => readUpgradeInputs(withSource(read), "/"), [], "src/upgrade"],
@@ -91,6 +99,11 @@ describe("the pages of the actions", () => {
     expect(withTables(text, await readAction(folder))).toBe(text);
   });
 
+  it("docs/workflows.md has the tables of the reusable workflows", async () => {
+    const text = await read("docs/workflows.md");
+    expect(await withWorkflows(text)).toBe(text);
+  });
+
   it("names no file that is not there", async () => {
     const readme = await read("README.md");
     for (const [, path] of readme.matchAll(/\]\((?!https?:)([^)#]+)/g))
@@ -109,6 +122,7 @@ describe("the slug", () => {
       "docs/troubleshooting.md",
       "docs/deploy.md",
       "docs/doctor.md",
+      "docs/workflows.md",
       "docs/backup.md",
     ];
     for (const file of files) {

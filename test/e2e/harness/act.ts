@@ -8,6 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "nod
 import { basename, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { systemExec } from "../../../src/system/exec.ts";
+import { localRepositories } from "./doubles.ts";
 import { lockToCache, npmOffline } from "./npm.ts";
 import { watchArguments } from "./processes.ts";
 import { act as actProgram, root, tool } from "./tools.ts";
@@ -208,24 +209,26 @@ function commandOf(options: ActOptions, folder: string): string[] {
   const file = resolve(root, "test/e2e/workflows", options.workflow);
   const workflow = join(options.project, ".github/workflows", basename(file));
   mkdirSync(join(options.project, ".github/workflows"), { recursive: true });
-  cpSync(file, workflow);
+  if (file !== workflow) cpSync(file, workflow);
   const secrets = join(folder, "secrets.yml");
   const variables = join(folder, "vars.yml");
   // JSON is YAML; in files, because the arguments of act are searched for secrets too.
   writeFileSync(secrets, JSON.stringify(options.secrets ?? {}));
   writeFileSync(variables, JSON.stringify({ ...worldVariables(), ...options.vars }));
-  const event = options.event === undefined ? [] : ["-e", join(folder, "event.json")];
-  if (options.event !== undefined) writeFileSync(join(folder, "event.json"), JSON.stringify(options.event.payload));
+  const payload = join(folder, "event.json");
+  writeFileSync(payload, JSON.stringify(options.event?.payload ?? {}));
   const platform = options.image === undefined ? "-self-hosted" : options.image;
-  const env = Object.entries({ ...npmOffline(), RUNNER_NAME: "act", ...options.env }).flatMap(([name, value]) => [
-    "--env",
-    `${name}=${value}`,
-  ]);
+  const env = Object.entries({
+    ...npmOffline(),
+    RUNNER_NAME: "act",
+    DOUBLE_ORIGIN: options.project,
+    ...options.env,
+  }).flatMap(([name, value]) => ["--env", `${name}=${value}`]);
   return [
-    ...[options.event?.name ?? "push", ...event],
-    ...["--json", "-W", workflow, "-P", `ubuntu-latest=${platform}`, "--rm", "--concurrent-jobs", "4"],
+    ...[options.event?.name ?? "push", "-e", payload, "--json", "-W", workflow, "--rm", "--concurrent-jobs", "4"],
+    ...["ubuntu-latest", "ubuntu-24.04"].flatMap((label) => ["-P", `${label}=${platform}`]),
     ...["--pull=false", "--action-offline-mode", "--no-cache-server", "--artifact-server-addr", "127.0.0.1"],
-    ...["--local-repository", `convex-selfhost/action@v1=${action}`],
+    ...localRepositories(action, options.project),
     ...["--secret-file", secrets, "--var-file", variables, ...env],
     ...(options.args ?? []),
   ];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { releases as catalogue } from "../../../src/backend/pins.ts";
 import { buildImageContext, buildStandin } from "../../standin/bundle.ts";
 import type { Daemon } from "./daemon.ts";
+import { buildDoubles } from "./doubles.ts";
 import { docker, startEngine, trustRegistries } from "./engine.ts";
 import { startFaultyRegistry } from "./faulty-registry.ts";
 import { buildStandinImage, importBase, push } from "./image.ts";
@@ -73,6 +74,7 @@ function copyAction(folder: string, replaced: Readonly<Record<string, string>>):
     cpSync(join(root, path), join(target, path));
   }
   cpSync(join(root, "dist"), join(target, "dist"), { recursive: true });
+  cpSync(join(root, ".github/workflows"), join(target, ".github/workflows"), { recursive: true });
   const missing = new Set(Object.keys(replaced));
   for (const file of readdirSync(target, { recursive: true, encoding: "utf8" }).filter((name) =>
     name.endsWith(".js"),
@@ -122,6 +124,7 @@ export async function setUp(scratch: string): Promise<{ world: World; engine: Da
   // The local runner makes it for jobs in containers and keeps it.
   await docker("volume", "create", "act-toolcache");
   const [image, releases] = await Promise.all([makeImages(shared, context, commit), startReleases([known, unknown])]);
+  buildDoubles(join(shared, "doubles"));
   const sha256 = createHash("sha256").update(zip).digest("hex");
   const action = copyAction(shared, { [digest]: image.digest, [binary.sha256]: sha256 });
   const world: World = {

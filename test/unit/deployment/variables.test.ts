@@ -74,6 +74,26 @@ describe("masks", () => {
   });
 });
 
+describe("env-secrets", () => {
+  it("come after env and before env-names, and every value is masked, a short one told", () => {
+    const { values, masks, notices } = plan({
+      env: "A=env\nB=env",
+      envSecrets: 'A="long enough"\nB=later\nC=short',
+      envNames: ["B"],
+      stepEnv: { B: "from the step" },
+    });
+    expect(Object.fromEntries(values)).toEqual({ A: "long enough", B: "from the step", C: "short" });
+    expect([...masks].sort()).toEqual(["from the step", "long enough"]);
+    expect(notices.join()).toContain("env-secrets: C pushed unmasked");
+  });
+
+  it("are named in an error without their text", () => {
+    const error = refusal({ envSecrets: "A='never closed sentinel" });
+    expect(error.message).toContain("env-secrets");
+    expect(error.message).not.toContain("sentinel");
+  });
+});
+
 describe("what every release refuses (contract 4.1)", () => {
   it.each([
     [{ env: "1BAD=x" }, "env-name-invalid", '"1BAD"'],

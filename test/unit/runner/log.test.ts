@@ -28,3 +28,10 @@ it("masks known secrets in what others say, even before the runner does", () => 
   const lines = printed('jobLog.mask("open sesame 42"); jobLog.foreign(["the key is open sesame 42"]);');
   expect(lines).toContain("the key is ***");
 });
+
+it("lets no line of a message be a workflow command, whoever it quotes", () => {
+  const quoted = "It is the instance a\n::add-mask::e\r  ::set-output name=x::y\n##[add-path]/tmp/evil";
+  const lines = printed(`jobLog.info(${JSON.stringify(quoted)});`).flatMap((line) => line.split("\r"));
+  expect(lines).toHaveLength(4);
+  expect(lines.filter((line) => line.trim().startsWith("::") || line.includes("##["))).toEqual([]);
+});

@@ -86,3 +86,41 @@ it("names method, origin and path of what failed, never its query", async () => 
   expect(String(failure)).toContain(`GET ${url}/upload`);
   expect(String(failure)).not.toContain("abc");
 });
+
+describe("an answer that does not end", () => {
+  async function endless(write: (socket: Socket) => void): Promise<string> {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        write(socket);
+      });
+      onTestFinished(() => void socket.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  it("is given up at the size that was agreed", async () => {
+    const url = await endless((socket) => {
+      const block = Buffer.concat([Buffer.from("10000\r\n"), Buffer.alloc(0x10000), Buffer.from("\r\n")]);
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(block));
+      };
+      socket.on("drain", more);
+      more();
+    });
+    await expect(systemHttp.request(url, { maxBytes: 1024 * 1024 })).rejects.toMatchObject({ code: "TOO_LARGE" });
+  });
+
+  it("is given up at the time that was agreed, although a byte comes now and then", async () => {
+    const url = await endless((socket) => {
+      const drip = setInterval(() => socket.write("1\r\nx\r\n"), 20);
+      onTestFinished(() => clearInterval(drip));
+    });
+    await expect(systemHttp.request(url, { timeoutMs: 300 })).rejects.toMatchObject({ code: "TIMEOUT" });
+  });
+});

@@ -1,0 +1,157 @@
+/** The templates of backups as a new user has them: back up, look how old it is, restore it, rehearse an upgrade. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { IssuesApi } from "../support/github-issues.ts";
+import { type ActOptions, type ActRun, act, makeProject } from "./harness/act.ts";
+import { type Deployment, startDeployment } from "./harness/deployment.ts";
+import { filesInRunnerTemp } from "./harness/leftovers.ts";
+import { root } from "./harness/tools.ts";
+import { world } from "./harness/world.ts";
+import { expectNoLeaks, expectNothingLeft, test } from "./support.ts";
+
+const TOKEN = "ghs_sentinel0123456789";
+const text = "backed-up-sentinel";
+
+describe("the templates of backups", () => {
+  let production: Deployment;
+  let api: IssuesApi;
+  let project: string;
+  let identity: string;
+  let vars: Record<string, string>;
+  let backups: string;
+
+  beforeAll(async () => {
+    [production, api, identity] = await Promise.all([
+      startDeployment({ port: 4310 }),
+      new IssuesApi(TOKEN, "acme/app").listen(),
+      generateX25519Identity(),
+    ]);
+    backups = join(mkdtempSync(join(world().scratch, "off-site-")), "backups");
+    project = await makeProject("examples/chat");
+    vars = {
+      CONVEX_URL: production.url,
+      CONVEX_BACKUPS: `dir:${backups}`,
+      CONVEX_BACKUP_RECIPIENTS: await identityToRecipient(identity),
+    };
+    const lines = join(mkdtempSync(join(world().scratch, "seed-")), "rooms.jsonl");
+    writeFileSync(lines, `${JSON.stringify({ name: text })}\n`);
+    const deployed = await template("convex-deploy.yml", {
+      secrets: { CONVEX_ADMIN_KEY: production.adminKey, CONVEX_ENV: "GREETING=hello there" },
+      fill: (yaml) =>
+        yaml.replace(
+          "environment: production",
+          'environment: production\n      doctor: false\n      run: |\n        seed:basic {"rooms": 3}',
+        ),
+    });
+    expect(deployed.exitCode, deployed.log).toBe(0);
+  }, 200_000);
+  afterAll(async () => {
+    await production[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+
+  /** Runs a template with its comments filled in by `fill`; S3's region is taken out, because the backups are in a folder here. */
+  async function template(
+    name: string,
+    { fill = (yaml) => yaml, secrets = {}, ...more }: Partial<ActOptions> & { fill?: (yaml: string) => string } = {},
+  ): Promise<ActRun> {
+    const yaml = readFileSync(join(root, "workflows-templates", name), "utf8").replace(/^ *s3-region: .*\n/m, "");
+    const folder = mkdtempSync(join(world().scratch, "caller-"));
+    const workflow = join(folder, name);
+    writeFileSync(workflow, fill(yaml));
+    const run = await act({
+      ...{
+        project,
+        workflow,
+        vars,
+        event: { name: "workflow_dispatch", payload: {} },
+        env: { GITHUB_API_URL: api.url },
+      },
+      ...{ secrets: { GITHUB_TOKEN: TOKEN, ...secrets }, timeoutMs: 280_000, ...more },
+    });
+    rmSync(folder, { recursive: true });
+    return run;
+  }
+
+  const errors = (run: ActRun): string[] =>
+    run.annotations.flatMap(({ level, message }) => (level === "error" ? [message] : []));
+  const age = (): Promise<ActRun> => template("convex-backup-freshness.yml");
+
+  test("say that there is no backup yet, in an issue", { timeout: 200_000 }, async ({ before }) => {
+    mkdirSync(backups, { recursive: true });
+    const run = await age();
+    expect(run.exitCode, run.log).not.toBe(0);
+    expect(api.issues).toMatchObject([{ state: "open" }]);
+    await expectNothingLeft(run, before);
+  });
+
+  test("make a backup that only the key opens", { timeout: 300_000 }, async ({ before }) => {
+    const run = await template("convex-backup.yml", {
+      secrets: { CONVEX_ADMIN_KEY: production.adminKey },
+      fill: (yaml) => yaml.replace("# backend-version: 2026-09-28-5c7cb5b", "backend-version: 2026-09-28-5c7cb5b"),
+    });
+    expect(errors(run), run.log).toEqual([]);
+    expect(run.exitCode, run.log).toBe(0);
+    expect(run.outputs("backup")["backup-id"]).toMatch(/^\d{4}-/);
+    expect(readdirSync(backups)).toHaveLength(1);
+    expectNoLeaks(run, "backup", { key: production.adminKey });
+    expect(await before.leftovers()).toEqual([]);
+    expect(filesInRunnerTemp(run.home)).toEqual([]);
+  });
+
+  test("find the backup fresh, and close the issue", { timeout: 200_000 }, async ({ before }) => {
+    const run = await age();
+    expect(run.exitCode, run.log).toBe(0);
+    expect(api.issues).toMatchObject([{ state: "closed", stateReason: "completed" }]);
+    await expectNothingLeft(run, before);
+  });
+
+  test("restore it into a backend of the job, with the code that it is of, and keep the report", {
+    timeout: 300_000,
+  }, async ({ before }) => {
+    const run = await template("convex-restore-drill.yml", {
+      secrets: { AGE_IDENTITY: identity },
+      fill: (yaml) => yaml.replace("# max-rto: 60m", "max-rto: 60m").replace("# max-rpo: 26h", "max-rpo: 26h"),
+    });
+    expect(errors(run), run.log).toEqual([]);
+    expect(run.exitCode, run.log).toBe(0);
+    expect(run.outputs("backup")["commit"]).toMatch(/^[0-9a-f]{40}$/);
+    expect(run.outputs("restore")["verified"]).toBe("true");
+    expect(Number(run.outputs("restore")["rpo-seconds"])).toBeGreaterThanOrEqual(0);
+    expect(run.output("Keep the report")).toContain("double of actions/upload-artifact");
+    expectNoLeaks(run, "convex", { identity });
+    expect(await before.leftovers()).toEqual([]);
+  });
+
+  test("rehearse an upgrade of it, on the present release and a later one", { timeout: 400_000 }, async ({
+    before,
+  }) => {
+    const payload = {
+      inputs: { from: "2026-09-28-5c7cb5b", to: JSON.stringify([world().image.other.commit]) },
+    };
+    const run = await template("convex-upgrade-rehearsal.yml", {
+      ...{ secrets: { AGE_IDENTITY: identity }, event: { name: "workflow_dispatch", payload } },
+      args: ["--input", `from=${payload.inputs.from}`, "--input", `to=${payload.inputs.to}`],
+    });
+    expect(errors(run), run.log).toEqual([]);
+    expect(run.exitCode, run.log).toBe(0);
+    expect(run.outputs("upgrade")["safe"]).not.toBe("");
+    expect(run.output("Keep the report")).toContain("double of actions/upload-artifact");
+    expectNoLeaks(run, "upgrade", { identity });
+    expect(await before.leftovers()).toEqual([]);
+  });
+
+  test("fail a drill whose key opens nothing, and keep an issue until one succeeds", { timeout: 300_000 }, async ({
+    before,
+  }) => {
+    const other = await generateX25519Identity();
+    const run = await template("convex-restore-drill.yml", { secrets: { AGE_IDENTITY: other } });
+    expect(run.exitCode).not.toBe(0);
+    expect(run.errorCode, run.log).toBe("identity-mismatch");
+    expect(api.issues.at(-1)).toMatchObject({ state: "open", title: "The restore drill failed" });
+    expectNoLeaks(run, "convex", { other });
+    expect(await before.leftovers()).toEqual([]);
+  });
+});

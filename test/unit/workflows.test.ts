@@ -1,0 +1,209 @@
+/** Reusable workflows, their callers, and the actions they call agree with each other, and keep the rules of docs/threat-model.md. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+
+const root = resolve(import.meta.dirname, "../..");
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+
+type Fields = Readonly<Record<string, unknown>>;
+
+interface Step {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly with?: Fields;
+  readonly env?: Fields;
+}
+
+interface Job {
+  readonly "runs-on"?: string;
+  readonly "timeout-minutes"?: unknown;
+  readonly permissions?: Readonly<Record<string, string>>;
+  readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
+  readonly uses?: string;
+  readonly with?: Fields;
+  readonly secrets?: "inherit" | Fields;
+  readonly steps?: readonly Step[];
+}
+
+interface Entry {
+  readonly description?: string;
+  readonly type?: string;
+  readonly required?: boolean;
+  readonly default?: unknown;
+}
+
+interface Workflow {
+  readonly on: {
+    readonly workflow_call?: {
+      readonly inputs?: Readonly<Record<string, Entry>>;
+      readonly secrets?: Readonly<Record<string, Entry>>;
+      readonly outputs?: Readonly<Record<string, Entry>>;
+    };
+  } & Fields;
+  readonly permissions?: Fields;
+  readonly concurrency?: { readonly group: string };
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+const yamlIn = (folder: string): string[] => readdirSync(join(root, folder)).filter((name) => name.endsWith(".yml"));
+const workflow = (path: string): Workflow => parse(read(path)) as Workflow;
+
+const REUSABLE = yamlIn(".github/workflows")
+  .map((name) => `.github/workflows/${name}`)
+  .filter((path) => "workflow_call" in workflow(path).on);
+const TEMPLATES = yamlIn("workflows-templates").map((name) => `workflows-templates/${name}`);
+const OURS = /^convex-selfhost\/action(?:\/([\w-]+))?@/;
+
+const used = (text: string, context: string): Set<string> =>
+  new Set([...text.matchAll(new RegExp(`\\b${context}\\.([\\w-]+)`, "g"))].map(([, name]) => name ?? ""));
+const stepsOf = (path: string): Step[] => Object.values(workflow(path).jobs).flatMap(({ steps }) => steps ?? []);
+
+describe.each(REUSABLE)("%s", (path) => {
+  const text = read(path);
+  const { on, permissions, jobs } = workflow(path);
+  const { inputs = {}, secrets = {}, outputs = {} } = on.workflow_call ?? {};
+
+  it("can be called only", () => {
+    expect(Object.keys(on)).toEqual(["workflow_call"]);
+  });
+
+  it("describes all inputs, secrets and outputs, and types the inputs", () => {
+    for (const [name, entry] of Object.entries({ ...inputs, ...secrets, ...outputs }))
+      expect(entry.description, name).toMatch(/^.{10,}\.$/);
+    for (const [name, { type, required, ...rest }] of Object.entries(inputs)) {
+      expect(["string", "boolean", "number"], name).toContain(type);
+      expect(required === true || "default" in rest, name).toBe(true);
+    }
+  });
+
+  it("uses what it declares, and declares what it uses", () => {
+    expect([...used(text, "inputs")].sort()).toEqual(Object.keys(inputs).sort());
+    expect([...used(text, "secrets")].sort()).toEqual(Object.keys(secrets).sort());
+  });
+
+  it("demands no secret, since those of an environment are not there yet when it is called", () => {
+    for (const [name, secret] of Object.entries(secrets)) expect(secret.required, name).toBe(false);
+  });
+
+  it("states the permissions, the time limit and the runner of each job, and gives none to all", () => {
+    expect(permissions).toEqual({});
+    for (const job of Object.values(jobs)) {
+      expect(job.permissions).toBeDefined();
+      expect(job["timeout-minutes"]).toMatch(/^\$\{\{ inputs\.timeout-minutes \}\}$/);
+      expect(job["runs-on"]).toMatch(/^\$\{\{ inputs\.runs-on \}\}$/);
+    }
+  });
+
+  it("has no concurrency group by the workflow's name, which is the caller's here", () => {
+    for (const { concurrency } of Object.values(jobs)) {
+      if (concurrency === undefined) continue;
+      expect(concurrency.group).toMatch(/^convex-[a-z-]+-\$\{\{/);
+      expect(concurrency.group).not.toContain("github.workflow");
+      expect(concurrency["cancel-in-progress"]).toBe(false);
+    }
+  });
+
+  it("puts nothing of inputs, refs or events into a script: they go by the environment", () => {
+    for (const { run } of stepsOf(path)) expect(run ?? "").not.toContain("${{");
+  });
+
+  it("leaves no credentials in the checkout", () => {
+    for (const step of stepsOf(path).filter(({ uses }) => uses?.startsWith("actions/checkout@") === true))
+      expect(step.with?.["persist-credentials"]).toBe(false);
+  });
+
+  it("needs no file of ours in the caller's repository", () => {
+    for (const { uses = "" } of stepsOf(path)) expect(uses).not.toMatch(/^\.\//);
+  });
+
+  it("gives our actions inputs that they have, and reads outputs that they have", () => {
+    const byId = new Map<unknown, string>();
+    for (const step of stepsOf(path)) {
+      const match = OURS.exec(step.uses ?? "");
+      if (match === null) continue;
+      const action = parse(read(join(match[1] ?? ".", "action.yml"))) as Record<"inputs" | "outputs", Fields>;
+      expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(Object.keys(step.with ?? {})));
+      byId.set((step as Fields)["id"], Object.keys(action.outputs).join(" "));
+    }
+    for (const [, id, name = ""] of text.matchAll(/steps\.([\w-]+)\.outputs\.([\w-]+)/g)) {
+      const known = byId.get(id);
+      if (known !== undefined) expect(known.split(" "), `${id}.${name}`).toContain(name);
+    }
+  });
+
+  it("gives actions of others only what their doubles check", () => {
+    for (const { uses = "", with: given = {} } of stepsOf(path)) {
+      const [slug = ""] = uses.split("@");
+      if (OURS.test(uses) || uses === "") continue;
+      const accepts = JSON.parse(read(`test/doubles/${slug}/accepts.json`)) as { inputs: Fields };
+      expect(Object.keys(accepts.inputs), slug).toEqual(expect.arrayContaining(Object.keys(given)));
+    }
+  });
+});
+
+describe.each(TEMPLATES)("%s", (path) => {
+  const text = read(path);
+  const { permissions, concurrency, jobs } = workflow(path);
+  const [job] = Object.values(jobs);
+  const called = /^convex-selfhost\/action\/(\.github\/workflows\/[\w-]+\.yml)@v1$/.exec(job?.uses ?? "")?.[1];
+
+  it("calls one reusable workflow by the major tag", () => {
+    expect(Object.keys(jobs)).toHaveLength(1);
+    expect(REUSABLE).toContain(called);
+  });
+
+  it("gives inputs that it has, those in comments too", () => {
+    const { inputs = {} } = workflow(called ?? "").on.workflow_call ?? {};
+    const commented = [...text.matchAll(/^ {6}# ([a-z0-9-]+): /gm)].map(([, name]) => name ?? "");
+    for (const name of [...Object.keys(job?.with ?? {}), ...commented]) expect(Object.keys(inputs)).toContain(name);
+    for (const [name, { required }] of Object.entries(inputs))
+      if (required === true) expect(Object.keys(job?.with ?? {})).toContain(name);
+  });
+
+  it("grants exactly the permissions that the called jobs ask for, and none to all", () => {
+    const asked = Object.assign({}, ...Object.values(workflow(called ?? "").jobs).map((one) => one.permissions));
+    expect(permissions).toEqual({});
+    expect(job?.permissions).toEqual(asked);
+  });
+
+  it("passes on the secrets that it takes: all by name, or inherited where an environment has them", () => {
+    const { secrets = {} } = workflow(called ?? "").on.workflow_call ?? {};
+    const given = job?.secrets ?? {};
+    if (given === "inherit") expect(job?.with).toHaveProperty("environment");
+    else expect(Object.keys(given).sort()).toEqual(Object.keys(secrets).sort());
+  });
+
+  it("says what to fill in: every variable and every secret without which it does nothing", () => {
+    expect(text).toMatch(/^# Fill in/m);
+    const body = read(called ?? "");
+    const comments = text
+      .split("\n")
+      .filter((line) => line.trimStart().startsWith("#"))
+      .join("\n");
+    const optional = new Set(["CONVEX_SITE_URL"]);
+    for (const name of used(body, "vars")) if (!optional.has(name)) expect(comments, name).toContain(name);
+  });
+
+  it("has no concurrency group by the workflow's name alone", () => {
+    expect(concurrency?.group ?? "").not.toMatch(/^\$\{\{ *github\.workflow *\}\}$/);
+  });
+
+  it("is described for the list of starter workflows", () => {
+    const properties = JSON.parse(read(path.replace(/\.yml$/, ".properties.json"))) as Fields;
+    expect(properties).toMatchObject({
+      name: expect.stringMatching(/^Convex /),
+      description: expect.stringMatching(/\.$/),
+      iconName: expect.stringMatching(/^octicon [a-z-]+$/),
+      categories: expect.arrayContaining([expect.any(String)]),
+    });
+  });
+});
+
+describe("the templates", () => {
+  it("are one for each reusable workflow", () => {
+    const called = new Set(TEMPLATES.flatMap((path) => Object.values(workflow(path).jobs).map(({ uses }) => uses)));
+    for (const path of REUSABLE) expect([...called]).toContain(`convex-selfhost/action/${path}@v1`);
+  });
+});
