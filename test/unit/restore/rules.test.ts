@@ -11,7 +11,7 @@ const RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8
 
 function judge(inputs: Record<string, string>): void {
   const all: Record<string, string> = { ...REQUIRED, ...inputs };
-  const read = readRestoreInputs((name) => all[name] ?? "", {}, "/work");
+  const read = readRestoreInputs((name) => all[name] ?? "", {}, "/repository");
   checkRestoreInputs(read);
   checkStores(read);
 }
@@ -48,8 +48,8 @@ describe("the inputs of a restore", () => {
 
   it("come from the CLI's variables where a drill gives neither URL nor key", () => {
     const env = { CONVEX_SELF_HOSTED_URL: "http://127.0.0.1:3210", CONVEX_SELF_HOSTED_ADMIN_KEY: "x|0123456789" };
-    const read = readRestoreInputs((name) => (name === "source" ? "dir:backups" : ""), env, "/work");
+    const read = readRestoreInputs((name) => (name === "source" ? "dir:backups" : ""), env, "/repository");
     expect(read).toMatchObject({ url: "http://127.0.0.1:3210", adminKey: "x|0123456789", backupId: "latest" });
-    expect(read.source).toEqual({ kind: "directory", path: "/work/backups" });
+    expect(read.source).toEqual({ kind: "directory", path: "/repository/backups" });
   });
 });

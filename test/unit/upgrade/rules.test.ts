@@ -8,7 +8,7 @@ const REQUIRED = { from: "2026-03-14-995f28a", to: "2026-09-28-5c7cb5b", source:
 
 function read(inputs: Record<string, string>) {
   const all: Record<string, string> = { ...REQUIRED, ...inputs };
-  return readUpgradeInputs((name) => all[name] ?? "", "/work");
+  return readUpgradeInputs((name) => all[name] ?? "", "/repository");
 }
 
 describe("the inputs of a rehearsal", () => {
