@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ["test/unit/**/*.test.ts", "test/dist/**/*.test.ts"],
     exclude: ["**/*.long.test.ts", "**/*.nginx.test.ts", "**/*.s3.test.ts", "**/*.tools.test.ts", "**/node_modules/**"],
+    // The default is a second, which a busy machine may need for starting a process.
+    expect: { poll: { timeout: 15_000 } },
     testTimeout: 20_000,
     setupFiles: ["test/quiet.ts"],
     pool: "forks",

@@ -9,6 +9,8 @@ export default defineConfig({
     exclude: ["**/*.long.test.ts", "test/contract/app/**"],
     fileParallelism: !shared,
     maxWorkers: 2,
+    // The default is a second, which a busy machine may need for starting a process.
+    expect: { poll: { timeout: 15_000 } },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ["default"],

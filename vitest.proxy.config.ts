@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.nginx.test.ts"],
+    // The default is a second, which a busy machine may need for starting a process.
+    expect: { poll: { timeout: 15_000 } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     setupFiles: ["test/quiet.ts"],

@@ -30,7 +30,7 @@ const LONGEST_BODY = 65_000;
  * `@actions/github` is loaded only here.
  */
 export async function githubTracker({ token, apiUrl, repository }: TrackerOptions): Promise<Tracker> {
-  const { getOctokit } = await import("@actions/github");
+  const { getOctokit } = await loadGithub();
   const { rest, paginate } = getOctokit(token, { baseUrl: apiUrl });
   const [owner = "", repo = ""] = repository.split("/");
   // An installation's token, such as the job's own, may not ask who it is; it always is a bot.

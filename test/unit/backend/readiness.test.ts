@@ -100,6 +100,7 @@ describe("waitUntilReady", () => {
 
   it("names the last state seen when the time is up", async () => {
     const { backend, deps, told } = await running("never-ready");
+    await expect.poll(() => backend.logs(1)).not.toEqual([]);
     const failure = waitUntilReady(backend, { ...CURRENT, timeoutMs: 1500 }, deps);
     await expect(failure).rejects.toMatchObject({
       code: "backend-not-ready",
