@@ -1,3 +1,5 @@
+import { loadGithub } from "../system/libraries.ts";
+
 /** The issues of one repository, as far as this action looks at them. */
 export interface Tracker {
   /** Own open issues with the marker, oldest first. */
