@@ -185,12 +185,13 @@ class Inspector {
 
   /** Entries must lie one behind another, as the backend writes them; the directory's order does not matter. */
   #judgePlaces(archive: Archive): void {
-    const places: number[][] = [];
-    for (let i = 0; i < this.#places.length; i += 3) places.push(this.#places.slice(i, i + 3));
-    places.sort(([a = 0], [b = 0]) => a - b);
+    const places = this.#places;
+    const order = Uint32Array.from({ length: places.length / 3 }, (_, i) => i * 3);
+    order.sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0));
     let taken = 0;
     let free = 0;
-    for (const [start = 0, end = 0, behind = 0] of places) {
+    for (const at of order) {
+      const [start = 0, end = 0, behind = 0] = places.slice(at, at + 3);
       if (start < taken) this.#findings.add("entries-overlap", `byte ${start}`);
       if (start > free) {
         this.#findings.add(free === 0 ? "leading-data" : "entries-gap", `byte ${start}`, `${start - free}`);

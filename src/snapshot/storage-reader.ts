@@ -15,8 +15,10 @@ interface Metadata {
   readonly size: number | undefined;
   readonly contentType: string | null;
   readonly internalId: string | undefined;
-  seen: boolean;
 }
+
+/** Of a line whose file was there: the rest is not needed any more, and there may be many. */
+const SEEN: Metadata = { sha256: undefined, size: undefined, contentType: null, internalId: undefined };
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SHA256 = /^[A-Za-z0-9+/]{43}=$/;
@@ -31,6 +33,7 @@ export class StorageReader implements LineSink {
   readonly #scanner = new LineScanner();
   readonly #metadata = new Map<string, Metadata>();
   readonly #internalIds = new Set<string>();
+  readonly #contentTypes = new Map<string, string>();
   /** Files whose line came after them, or never. */
   readonly #waiting = new Map<string, { readonly entry: string; readonly sha256: string; readonly size: number }>();
   readonly #digest = new LinesDigest();
@@ -120,10 +123,16 @@ export class StorageReader implements LineSink {
     this.#metadata.set(id, {
       sha256: typeof sha256 === "string" ? sha256 : undefined,
       size: typeof size === "number" ? size : undefined,
-      contentType: typeof contentType === "string" ? contentType : null,
+      contentType: typeof contentType === "string" ? this.#shared(contentType) : null,
       internalId: typeof internalId === "string" ? internalId : undefined,
-      seen: false,
     });
+  }
+
+  /** One text for all files of a type. */
+  #shared(contentType: string): string {
+    const known = this.#contentTypes.get(contentType) ?? contentType;
+    this.#contentTypes.set(known, known);
+    return known;
   }
 
   #checkNumber(id: string, line: number): void {
@@ -162,9 +171,9 @@ export class StorageReader implements LineSink {
   #compare(id: string, metadata: Metadata | undefined, file: { entry: string; sha256: string; size: number }): void {
     const { entry, sha256, size } = file;
     if (metadata === undefined) this.#findings.add("storage-line-missing", entry);
-    else if (metadata.seen) this.#findings.add("storage-file-twice", entry);
+    else if (metadata === SEEN) this.#findings.add("storage-file-twice", entry);
     else {
-      metadata.seen = true;
+      this.#metadata.set(id, SEEN);
       if (metadata.sha256 !== undefined && metadata.sha256 !== sha256) this.#findings.add("storage-sha256", entry);
       if (metadata.size !== size) {
         this.#findings.add("storage-size", entry, `${size} bytes instead of ${metadata.size ?? "a number"}`);
@@ -181,8 +190,8 @@ export class StorageReader implements LineSink {
       const metadata = this.#metadata.get(id);
       if (this.listed || metadata !== undefined) this.#compare(id, metadata, file);
     }
-    for (const [id, { seen }] of this.#metadata) {
-      if (!seen) this.#findings.add("storage-file-missing", `${prefixOf(this.component)}_storage/${id}`);
+    for (const [id, metadata] of this.#metadata) {
+      if (metadata !== SEEN) this.#findings.add("storage-file-missing", `${prefixOf(this.component)}_storage/${id}`);
     }
   }
 }
