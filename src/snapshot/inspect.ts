@@ -111,7 +111,7 @@ class Inspector {
     if (this.#uncompressed > BOMB_BYTES && this.#uncompressed > archive.size * BOMB_RATIO) {
       throw new Defect("bomb", entry.name, `more than ${BOMB_BYTES / GIB} GiB.`);
     }
-    const reader = this.#readerOf(entry.name);
+    const reader = this.#readerOf(entry);
     try {
       const end = await archive.read(entry, (chunk) => reader.push(chunk));
       this.#places.push(entry.offset, end, end + descriptorMost(entry.flags));
@@ -127,7 +127,7 @@ class Inspector {
     if (line !== undefined) table.defect("id-twice", line);
   }
 
-  #readerOf(name: string): Reader {
+  #readerOf({ name, size }: ArchiveEntry): Reader {
     const { entry, folder } = placeOf(name);
     const { tables, schemas, numbers } = this.#parts;
     if (folder !== "" && entry.role !== "unknown" && entry.role !== "folder") this.#folders.add(folder);
@@ -146,7 +146,7 @@ class Inspector {
         return { push: (chunk) => storage.push(chunk), end: () => storage.endOfLines() };
       }
       case "file":
-        return this.#storage(entry.component).file(entry.id, name);
+        return this.#storage(entry.component).file(entry.id, name, size);
       case "defect":
         this.#findings.add(entry.kind, name, entry.detail);
         return NOTHING;

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash as hashOf } from "node:crypto";
 import type { DefectKind } from "./defects.ts";
 import { LinesDigest } from "./digest.ts";
 import { tableNumberOfText } from "./document-id.ts";
@@ -141,16 +141,25 @@ export class StorageReader implements LineSink {
     else if (this.#number !== number) this.defect("storage-number", line);
   }
 
-  /** Takes the content of one file; `end` when all of it was read. */
-  file(id: string, entry: string): { push(chunk: Buffer): void; end(): void } {
-    const hash: Hash = createHash("sha256");
+  /**
+   * Takes the content of one file; `end` when all of it was read. What comes in one piece is hashed in one call: a Hash
+   * for each of many files would hold memory of its own until it is collected.
+   * @param expected bytes
+   */
+  file(id: string, entry: string, expected: number): { push(chunk: Buffer): void; end(): void } {
+    let hash: Hash | undefined;
+    let whole: string | undefined;
     let size = 0;
     return {
       push: (chunk) => {
         size += chunk.length;
-        hash.update(chunk);
+        if (chunk.length === expected) whole = hashOf("sha256", chunk, "base64");
+        else {
+          hash ??= createHash("sha256");
+          hash.update(chunk);
+        }
       },
-      end: () => this.#takeFile(id, entry, hash.digest("base64"), size),
+      end: () => this.#takeFile(id, entry, whole ?? hash?.digest("base64") ?? hashOf("sha256", "", "base64"), size),
     };
   }
 
