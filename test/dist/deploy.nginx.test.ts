@@ -288,7 +288,8 @@ describe("on a pull request", () => {
     expect(api.comments[0]?.body).toContain("+ PREVIEWED");
     expect(api.comments[0]?.body).not.toContain(standin.adminKey);
     api.readOnly = true;
-    const refused = await step(inputs, { env });
+    // What would say the same is not written again, so something else has to be said.
+    const refused = await step({ ...inputs, env: "OTHER=1" }, { env });
     expect(refused.exitCode, refused.log).toBe(0);
     expect(refused.log).toMatch(/::warning::No comment on the pull request/);
     expect((await step({ ...inputs, comment: "false" }, { env })).log).not.toContain("No comment");
