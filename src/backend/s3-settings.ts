@@ -65,7 +65,7 @@ function readEndpoint(env: Variables): Pick<S3Settings, "endpoint"> {
   if (text === undefined) return {};
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
     throw invalid(
-      `S3_ENDPOINT_URL in backend-env is ${text === "" ? "empty" : `no URL (${text.slice(0, 60)})`}: the backend starts with it, and every request to the buckets fails.`,
+      `S3_ENDPOINT_URL in backend-env is ${text === "" ? "empty" : "no http or https URL"}: the backend starts with it, and every request to the buckets fails.`,
       "Write it like https://s3.example.com; leave it out for AWS.",
     );
   }

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join, normalize } from "node:path";
+import { dirname, join, normalize, sep } from "node:path";
 import { asRecord } from "../deployment/json.ts";
 import type { Deps } from "../system/deps.ts";
 
@@ -33,7 +33,8 @@ const MARK = "analysis-of-functions:";
  * functions tell their kind, visibility and arguments; a router tells its routes; a schema and crons export themselves).
  */
 const SCRIPT = `
-const { functions: paths, files } = JSON.parse(process.argv[2]);
+import { readFileSync } from "node:fs";
+const { functions: paths, files } = JSON.parse(readFileSync("asked.json", "utf8"));
 const load = (path) => import(new URL(path, import.meta.url).href).catch((error) => {
   throw new Error(path + ": " + (error instanceof Error ? error.message : String(error)));
 });
@@ -92,7 +93,7 @@ export async function analyse(
   try {
     for (const { path, source } of modules) {
       const file = join(directory, normalize(path));
-      if (!file.startsWith(directory)) return nothing(`${path} is no path of a module`);
+      if (!file.startsWith(directory + sep)) return nothing(`${path} is no path of a module`);
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, source);
     }
@@ -100,9 +101,11 @@ export async function analyse(
     await writeFile(join(directory, "analyse.mjs"), SCRIPT);
     const files = modules.map(({ path }) => path);
     const functions = options.functions ? files.filter((path) => !NO_FUNCTIONS.test(path)) : [];
+    // In a file: an app of a thousand modules has more paths than an argument may hold.
+    await writeFile(join(directory, "asked.json"), JSON.stringify({ functions, files }));
     const result = await deps.exec.run(
       process.execPath,
-      ["--permission", `--allow-fs-read=${directory}`, "analyse.mjs", JSON.stringify({ functions, files })],
+      ["--permission", `--allow-fs-read=${directory}`, "analyse.mjs"],
       { cwd: directory, env: placeholders(modules, variables), timeoutMs: 30_000 },
     );
     const line = result.stdout.split("\n").findLast((text) => text.startsWith(MARK));

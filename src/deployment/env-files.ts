@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { ActionError, messageOf } from "../runner/errors.ts";
+import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 
 /**
  * Reads the files of `env-file`, in their order; paths are relative to the workspace.
@@ -13,12 +13,18 @@ export async function readEnvFiles(
   return await Promise.all(
     paths.map(async (path) => {
       try {
-        return { path, text: await readFile(resolve(workspace, path), "utf8") };
+        // Anything else would arrive as other bytes than the file has.
+        const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
+          await readFile(resolve(workspace, path)),
+        );
+        return { path, text };
       } catch (error) {
         throw new ActionError(
           "env-file-unreadable",
           `env-file: ${path} cannot be read: ${messageOf(error)}.`,
-          "Name a file relative to the workspace; check that a step before this one writes it.",
+          systemCode(error) === "ERR_ENCODING_INVALID_ENCODED_DATA"
+            ? "Save it as UTF-8."
+            : "Name a file relative to the workspace; check that a step before this one writes it.",
           { cause: error },
         );
       }

@@ -35,7 +35,7 @@ export function parseVariables(text: string, source: string): ParsedText {
   const variables = new Map<string, string>();
   const skipped: string[] = [];
   for (const name of new Set(entries)) {
-    const value = parsed[name];
+    const value = Object.hasOwn(parsed, name) ? parsed[name] : undefined;
     if (value === undefined) {
       throw defect(
         source,
@@ -46,8 +46,9 @@ export function parseVariables(text: string, source: string): ParsedText {
     if (CLI_MANAGED.has(name)) skipped.push(name);
     else variables.set(name, value);
   }
-  const twice = [...new Set(entries.filter((name, index) => entries.indexOf(name) !== index))];
-  if (twice.length > 0) notices.push(`${source} sets ${twice.join(", ")} more than once; the last one counts.`);
+  const seen = new Set<string>();
+  const twice = new Set(entries.filter((name) => seen.size === seen.add(name).size));
+  if (twice.size > 0) notices.push(`${source} sets ${[...twice].join(", ")} more than once; the last one counts.`);
   if (skipped.length > 0) {
     notices.push(
       `${source}: ${skipped.join(", ")} left out, as \`convex env set\` does: they are for the CLI, not for functions.`,

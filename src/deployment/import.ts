@@ -1,6 +1,6 @@
-import { statSync } from "node:fs";
+import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
-import { ActionError } from "../runner/errors.ts";
+import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import type { DeploymentClient } from "./client.ts";
 import { withoutDocuments } from "./documents.ts";
@@ -38,15 +38,9 @@ export function parseImport(text: string, directory: string): ImportSource {
       "Give a snapshot (.zip) or a table's file, which the ending tells the format of.",
     );
   }
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined) {
-    throw new ActionError(
-      "import-file-missing",
-      `import: ${path} does not exist.`,
-      "Name a file relative to the workspace; check that a step before this one writes it.",
-    );
-  }
-  if (size === 0) throw refuse("is empty", "Give a file with data in it, or leave the input out.");
+  const file = look(path);
+  if (!file.isFile()) throw refuse("is no file", "Name a snapshot (.zip) or a table's file.");
+  if (file.size === 0) throw refuse("is empty", "Give a file with data in it, or leave the input out.");
   if (format === "zip") {
     if (named !== null)
       throw refuse("is a snapshot, which holds its tables' names", "Leave out the table in front of the =.");
@@ -56,6 +50,22 @@ export function parseImport(text: string, directory: string): ImportSource {
   if (!/^[A-Za-z]\w*$/.test(table))
     throw refuse("has no name that a table can have", "Put the table in front: `messages=seed-1.jsonl`.");
   return { path, format, table };
+}
+
+/** @throws ActionError import-file-missing, also for a path that cannot be followed */
+function look(path: string): Stats {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path);
+  } catch (error) {
+    const why = systemCode(error) === "ENOENT" ? "does not exist" : `cannot be read: ${messageOf(error)}`;
+    throw new ActionError(
+      "import-file-missing",
+      `import: ${path} ${why}.`,
+      "Name a file relative to the workspace; check that a step before this one writes it.",
+      { cause: error },
+    );
+  }
 }
 
 /**

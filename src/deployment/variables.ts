@@ -79,7 +79,7 @@ function readNamed(names: readonly string[], stepEnv: VariableSources["stepEnv"]
   const leftOut: string[] = [];
   const notices: string[] = [];
   for (const name of names) {
-    const value = stepEnv[name];
+    const value = Object.hasOwn(stepEnv, name) ? stepEnv[name] : undefined;
     if (CLI_MANAGED.has(name)) notices.push(`env-names: ${name} left out: it is for the CLI, not for functions.`);
     else if (value === undefined || value === "") leftOut.push(name);
     else values.set(name, value);
@@ -237,7 +237,12 @@ const REFUSALS: Readonly<Record<string, { readonly code: string; readonly hint: 
 
 /** Our error for the backend's refusal of an update; other errors come back as they are. */
 export function variableRefusal(error: BackendError): ActionError {
-  const refusal = error.status === 400 ? REFUSALS[error.backendCode] : undefined;
+  const refusal =
+    error.status === 400
+      ? Object.hasOwn(REFUSALS, error.backendCode)
+        ? REFUSALS[error.backendCode]
+        : undefined
+      : undefined;
   if (refusal === undefined) return error;
   const text = error.message.slice(error.message.indexOf(`${error.backendCode}: `) + error.backendCode.length + 2);
   return new ActionError(refusal.code, `The backend refused the variables, none was set: ${text}`, refusal.hint, {

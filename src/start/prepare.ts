@@ -15,15 +15,17 @@ import type { StartInputs } from "./inputs.ts";
 import { tempOf } from "./run.ts";
 
 /** Names of `backend-env` that an input of their own sets. */
-const OWN_INPUT: Readonly<Record<string, string>> = {
-  INSTANCE_NAME: "instance-name",
-  INSTANCE_SECRET: "instance-secret",
-  POSTGRES_URL: "postgres-url",
-  DATABASE_URL: "postgres-url",
-  MYSQL_URL: "mysql-url",
-  CONVEX_CLOUD_ORIGIN: "cloud-origin",
-  CONVEX_SITE_ORIGIN: "site-origin",
-};
+const OWN_INPUT = new Map(
+  Object.entries({
+    INSTANCE_NAME: "instance-name",
+    INSTANCE_SECRET: "instance-secret",
+    POSTGRES_URL: "postgres-url",
+    DATABASE_URL: "postgres-url",
+    MYSQL_URL: "mysql-url",
+    CONVEX_CLOUD_ORIGIN: "cloud-origin",
+    CONVEX_SITE_ORIGIN: "site-origin",
+  }),
+);
 
 /** All that can be known and checked before anything is started. */
 export interface Prepared extends Deployable {
@@ -39,7 +41,7 @@ export interface Prepared extends Deployable {
 export function readBackendEnv(text: string): Record<string, string> {
   const { variables } = parseVariables(text, "backend-env");
   for (const name of variables.keys()) {
-    const input = OWN_INPUT[name];
+    const input = OWN_INPUT.get(name);
     if (input !== undefined) {
       throw new ActionError("input-conflict", `backend-env sets ${name}.`, `Use the input ${input} instead.`);
     }
@@ -55,6 +57,7 @@ async function checkPlaces(inputs: StartInputs, workspace: string, deps: Deps): 
   const temp = tempOf(deps);
   try {
     await access(temp, constants.W_OK);
+    if (!(await stat(temp)).isDirectory()) throw new Error("it is no folder");
   } catch (error) {
     throw new ActionError(
       "temp-unusable",
@@ -64,7 +67,15 @@ async function checkPlaces(inputs: StartInputs, workspace: string, deps: Deps): 
     );
   }
   if (inputs.data === undefined || inputs.runtime === "docker") return;
-  const kept = await stat(resolve(workspace, inputs.data)).catch(() => undefined);
+  const kept = await stat(resolve(workspace, inputs.data)).catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw new ActionError(
+      "data-directory",
+      `data: ${inputs.data} cannot be used: ${messageOf(error)}.`,
+      "Name a directory, or one that can be made.",
+      { cause: error },
+    );
+  });
   if (kept !== undefined && !kept.isDirectory()) {
     throw new ActionError("data-directory", `data: ${inputs.data} is a file.`, "Name a directory.");
   }
@@ -73,7 +84,7 @@ async function checkPlaces(inputs: StartInputs, workspace: string, deps: Deps): 
 /** A file that could not be written because of the machine's disk is no defect of ours; other errors come back as they are. */
 export function asPlaceError(error: unknown, temp: string): unknown {
   const code = error instanceof ActionError ? undefined : systemCode(error);
-  if (code === undefined || !["ENOSPC", "EDQUOT", "EROFS", "EACCES"].includes(code)) return error;
+  if (code === undefined || !["ENOSPC", "EDQUOT", "EROFS", "EACCES", "ENOTDIR", "EEXIST"].includes(code)) return error;
   return new ActionError(
     "temp-unusable",
     `A file below the runner's folder for temporary files, ${temp}, could not be written: ${messageOf(error)}.`,
