@@ -3,6 +3,7 @@ import { GitHub } from "../github/client.ts";
 import { pullRequest } from "../github/pull-request.ts";
 import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
+import { apiUrlOf, runUrlOf } from "../runner/event.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { setOutput } from "../runner/outputs.ts";
 import { REPORT_DEFECT } from "../runner/run.ts";
@@ -11,7 +12,7 @@ import { Timeline } from "../runner/timeline.ts";
 import { tempOf } from "../start/run.ts";
 import type { Deps } from "../system/deps.ts";
 import { bundle } from "./bundle.ts";
-import { eventOf, policyOf, runOf, runUrl } from "./decide.ts";
+import { policyOf, previewEventOf, runOf } from "./decide.ts";
 import { parseEnvironment } from "./environment.ts";
 import { type PreviewInputs, readPreviewInputs } from "./inputs.ts";
 import { withTarget } from "./open-target.ts";
@@ -92,8 +93,8 @@ async function decide(run: PreviewRun): Promise<PreviewPlan> {
 async function connectGitHub({ githubToken }: PreviewInputs, deps: Deps): Promise<GitHub | undefined> {
   if (githubToken === undefined) return undefined;
   const { clock, log } = deps;
-  const apiUrl = deps.env["GITHUB_API_URL"] ?? "https://api.github.com";
-  return await GitHub.connect({ token: githubToken, apiUrl, repository: runOf(deps.env).repository, clock, log });
+  const { repository } = runOf(deps.env);
+  return await GitHub.connect({ token: githubToken, apiUrl: apiUrlOf(deps.env), repository, clock, log });
 }
 
 async function runOfInputs(
@@ -112,9 +113,9 @@ async function runOfInputs(
   }
   const environment = parseEnvironment(inputs.githubEnvironment);
   const policy = policyOf(inputs, command);
-  const event = eventOf(deps.env);
+  const event = previewEventOf(deps.env);
   const github = await connectGitHub(inputs, deps);
-  const page = runUrl(deps.env);
+  const page = runUrlOf(deps.env);
   const teller = new Teller({
     github,
     comment: inputs.comment,
