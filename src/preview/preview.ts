@@ -19,7 +19,7 @@ import { withTarget } from "./open-target.ts";
 import { planPreview, superseded, withCurrent } from "./plan.ts";
 import type { PreviewPlan } from "./plan-types.ts";
 import type { UpReport } from "./report.ts";
-import { checkPreviewInputs } from "./rules.ts";
+import { checkNeeds, checkPreviewInputs } from "./rules.ts";
 import type { PreviewRun } from "./run.ts";
 import { runUp } from "./run-up.ts";
 import { downSummary, failureSummary, skipSummary } from "./summary.ts";
@@ -70,16 +70,18 @@ async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
 
 /**
  * What is to be done, by the pull request as it is now: a run may have waited in a queue. Where GitHub does not tell, the
- * event counts.
+ * event counts. Before GitHub is asked, what the plan needs must be there.
  */
 async function decide(run: PreviewRun): Promise<PreviewPlan> {
-  const { event, policy, github, deps } = run;
+  const { inputs, event, policy, github, deps } = run;
   const of = runOf(deps.env);
   const plan = planPreview(event, policy, of);
+  checkNeeds(inputs, plan.action);
   if (event.kind !== "pull-request" || github === undefined || plan.action === "skip") return plan;
   try {
     const current = await run.timeline.phase("github", () => pullRequest(github, event.pullRequest.number));
     const now = planPreview(withCurrent(event, current), policy, of);
+    checkNeeds(inputs, now.action);
     const late = now.action === "up" ? superseded(event, current) : undefined;
     if (late === undefined || now.action !== "up") return now;
     return { action: "skip", name: now.name, number: current.number, why: late };
