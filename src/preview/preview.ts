@@ -59,8 +59,8 @@ async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
       return await sweep(run);
     case "skip": {
       deps.log.notice(`No preview: ${plan.why}.`);
-      const { name, staleLabel } = plan;
-      if (name !== undefined && staleLabel !== undefined) {
+      const { name, staleLabel, waits } = plan;
+      if (name !== undefined && waits === true) {
         await teller.waiting(toldOf({ ...plan, name }), plan.why, staleLabel);
       }
       return await writeSummary(skipSummary(plan.why));

@@ -87,3 +87,26 @@ describe("a run without secrets", () => {
     expect(to.api.requests).toEqual([]);
   });
 });
+
+describe("a fork's pull request in a run that has secrets", () => {
+  const fork: Event = { name: "pull_request_target", from: "stranger/chat" };
+  const given = { "fork-label": "preview-fork" };
+
+  it("is told from its opening on what it waits for, in one comment", async () => {
+    await run(fork, given);
+    await run({ ...fork, action: "synchronize" }, given);
+    expect(to.api.comments.map(({ body }) => body)).toEqual([
+      expect.stringMatching(/^⚠️ \*\*Waiting:\*\* pull request 12 comes from a fork: its commit 1111111 waits until/),
+    ]);
+    const asked = to.api.requests.length;
+    await run({ ...fork, action: "labeled", label: "bug" }, given);
+    await run({ ...fork, name: "pull_request" }, given);
+    expect(to.api.requests).toHaveLength(asked);
+  });
+
+  it("loses the label that was set for the commit before", async () => {
+    const pull = to.api.state.open(12, { labels: ["preview-fork"] });
+    await run({ ...fork, action: "synchronize", labels: ["preview-fork"] }, given);
+    expect(pull.labels).toEqual([]);
+  });
+});
