@@ -30,7 +30,7 @@ import { down } from "./up.ts";
 async function runDown(run: PreviewRun, plan: Extract<PreviewPlan, { action: "down" }>): Promise<void> {
   const { deps, teller } = run;
   const { removed, where } = await withTarget(run, async (target) => ({
-    removed: await down(plan.name, target, run),
+    removed: await down(toldOf(plan), target, run),
     where: target.where,
   }));
   setOutput("removed", JSON.stringify(removed), tempOf(deps));
