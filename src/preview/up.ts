@@ -75,7 +75,9 @@ export async function up(run: UpRun): Promise<void> {
   run.reached({ applied, adminKey });
   const deployed = fingerprintOf(prepared);
   const unchanged = before?.deployed === deployed && (outcome === "unchanged" || outcome === "started");
-  const wish = { unchanged, seed: before?.lastUp === undefined };
+  const former = before?.commit === plan.commit ? undefined : before?.commit;
+  if (former !== undefined) tell({ after: former });
+  const wish = { unchanged, seed: before?.lastUp === undefined, compare: former !== undefined };
   const advice = fresh(outcome) ? target.selfCheck(plan.name, { instanceName, origins }) : Promise.resolve([]);
   advice.catch(() => undefined);
   await deployTo(prepared, { client, adminKey, origins }, wish, timeline, tell, deps);
