@@ -1,0 +1,92 @@
+/** Previews that are reached or kept in other ways: at ports of the host, with a database elsewhere. One host for all. */
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { systemHttp } from "../../../src/system/http.ts";
+import { type Cluster, postgresPrograms, startCluster } from "../../unit/backend/postgres.ts";
+import { makeProject } from "../harness/act.ts";
+import { remoteAddress } from "../harness/remote.ts";
+import { outsideAddress } from "../harness/sandbox.ts";
+import { commitOf, type PreviewHost, pullRequestEvent, startHost, step } from "./world.ts";
+
+const programs = await postgresPrograms();
+let host: PreviewHost;
+let cluster: Cluster | undefined;
+beforeAll(async () => {
+  host = await startHost([9]);
+}, 120_000);
+afterAll(async () => {
+  await host.stop();
+});
+
+describe("a preview without a proxy", () => {
+  it("has addresses of its own that hold inside and outside, over pushes and other settings", async () => {
+    const project = await makeProject();
+    const clean = await host.inventory();
+    const urls = new Set<string>();
+    for (const number of [1, 2]) {
+      const pull = host.github.state.open(number, { commit: commitOf(number) });
+      const inputs = { proxy: "none", deploy: "false", memory: "512m" };
+      const up = async (more: Readonly<Record<string, string>> = {}) =>
+        await step({ host, project, event: pullRequestEvent(host, number, "opened"), inputs: { ...inputs, ...more } });
+      const first = await up();
+      const url = first.outputs.get("url") ?? "";
+      expect(url).toMatch(new RegExp(`^http://${remoteAddress}:\\d+$`));
+      expect((await systemHttp.request(`${url}/instance_name`)).text()).toBe(`pr-${number}`);
+      // It asked itself from inside, and found nothing to warn of.
+      expect(first.log).not.toContain("cannot reach itself");
+      pull.commit = commitOf(number + 10);
+      const again = await up({ memory: "600m" });
+      expect(again.outputs.get("outcome")).toBe("recreated");
+      expect(again.outputs.get("url")).toBe(url);
+      urls.add(url);
+    }
+    expect(urls.size).toBe(2);
+    for (const number of [1, 2]) {
+      const pull = host.github.state.pullRequests.find((one) => one.number === number);
+      if (pull !== undefined) pull.state = "closed";
+      const event = pullRequestEvent(host, number, "closed");
+      await step({ host, project, event, inputs: { command: "down", proxy: "none" } });
+    }
+    expect(await host.inventory()).toEqual(clean);
+  }, 300_000);
+});
+
+describe.skipIf(programs === undefined)("a preview with postgres-url", () => {
+  beforeAll(async () => {
+    // The server's own user may not enter the scratch folder.
+    cluster = await startCluster(programs ?? "", false, outsideAddress, "/run");
+  }, 120_000);
+  afterAll(async () => {
+    await cluster?.stop();
+  });
+
+  const url = (): string => `postgresql://postgres:pg%2Fpass@${outsideAddress}:${cluster?.port}`;
+
+  async function databases(): Promise<string[]> {
+    const sql = postgres(url(), { max: 1, onnotice: () => undefined });
+    try {
+      const rows = await sql<{ datname: string }[]>`SELECT datname FROM pg_database WHERE datname LIKE 'convex%'`;
+      return rows.map(({ datname }) => datname);
+    } finally {
+      await sql.end();
+    }
+  }
+
+  it("has a database of its own, made by up and dropped by down", async () => {
+    const project = await makeProject();
+    const pull = host.github.state.open(9, { commit: commitOf(9) });
+    const run = async (action: string) => {
+      const inputs = { "postgres-url": url(), "backend-env": "DO_NOT_REQUIRE_SSL=true", deploy: "false" };
+      return await step({ host, project, event: pullRequestEvent(host, 9, action), inputs });
+    };
+    expect((await run("opened")).outputs.get("outcome")).toBe("created");
+    expect(await databases()).toEqual([expect.stringMatching(/^convex_preview_[0-9a-f]{8}_pr_9$/)]);
+    expect((await run("reopened")).outputs.get("outcome")).toBe("unchanged");
+    pull.state = "closed";
+    const down = await run("closed");
+    expect(JSON.parse(down.outputs.get("removed") ?? "")).toContainEqual(
+      expect.stringMatching(/^database convex_preview_/),
+    );
+    expect(await databases()).toEqual([]);
+  }, 300_000);
+});
