@@ -1,6 +1,7 @@
 /**
  * `node bench/verify.ts [megabytes ...]`: how fast a snapshot is verified, on one core, and the most memory that takes;
- * for snapshots of 100 MB of uncompressed JSON unless told otherwise (1000, 4000). Made up anew, from a seed, each time.
+ * for snapshots of 100 MB of uncompressed JSON unless told otherwise (1000, 4000). Made up anew, from a seed, each time. What is judged is CPU time of all threads of
+ * the process (unpacking has one of its own), the compiler's included: on one idle core it is the wall time.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -69,7 +70,7 @@ function lineOf(size: number, turns: readonly Verified[]): string {
     median(turns.map((turn) => turn.bytes / MEGABYTE / (time(turn) / 1000)));
   const [wall, cpu] = [rate(({ wallMs }) => wallMs), rate(({ cpuMs }) => cpuMs)];
   const peak = Math.max(...turns.map(({ peakBytes }) => peakBytes)) / MEGABYTE;
-  const holds = wall >= LEAST_RATE && peak <= MOST_MEMORY;
+  const holds = cpu >= LEAST_RATE && peak <= MOST_MEMORY;
   const documents = turns[0]?.documents.toLocaleString("en") ?? "";
   return (
     `| ${size} MB | ${documents} | ${Math.round(wall)} | ${Math.round(cpu)} | ${LEAST_RATE} | ` +

@@ -15,6 +15,7 @@ import { seconds, writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import { openStore } from "../store/open.ts";
 import type { Deps } from "../system/deps.ts";
+import { strangeTo } from "./belonging.ts";
 import { Heartbeat, readHeartbeatUrl } from "./heartbeat.ts";
 import { newBackupId } from "./id.ts";
 import { type BackupInputs, readBackupInputs } from "./inputs.ts";
@@ -62,8 +63,8 @@ async function checkDeployment(run: Run, url: string, findings: Finding[]): Prom
 }
 
 /** What is old goes only now, when the new backup was seen to be good. */
-async function tidy({ inputs, store, id, timeline, tell, deps }: Run): Promise<void> {
-  const request = { rule: inputs.keep, mode: inputs.prune, justMade: id };
+async function tidy({ inputs, store, id, timeline, tell, deps }: Run, manifest: Manifest): Promise<void> {
+  const request = { rule: inputs.keep, mode: inputs.prune, justMade: id, strange: strangeTo(store, manifest) };
   try {
     const pruned = await timeline.phase("prune", () => prune(store, request, deps));
     tell({ pruned, pruneMode: inputs.prune });
@@ -101,7 +102,7 @@ async function backUp(run: Run): Promise<Manifest> {
   for (const { level, where, message } of manifest.snapshot.findings) {
     if (level === "warning") run.deps.log.warning(`${where}: ${message}`);
   }
-  await tidy(run);
+  await tidy(run, manifest);
   return manifest;
 }
 

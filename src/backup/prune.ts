@@ -8,11 +8,16 @@ import { isSet, judgeRetention, type RetentionRule } from "./retention.ts";
 /** What a killed job left may still be written to by a job that runs. */
 export const UNFINISHED_MS = 24 * 60 * 60 * 1000;
 
+/** Why a backup is none of this deployment's that can be judged; undefined when it is one. */
+export type Strange = (backup: ListedBackup) => Promise<string | undefined>;
+
 export interface PruneRequest {
   readonly rule: RetentionRule;
   readonly mode: "apply" | "dry-run" | "off";
   /** The backup that this run has made and verified; it stays whatever the rule says. */
   readonly justMade?: string;
+  /** Asked for every complete backup. What is strange stays, and does not count as one of those to keep. */
+  readonly strange: Strange;
 }
 
 export interface PruneLine {
@@ -28,6 +33,22 @@ export interface PruneReport {
   readonly lines: readonly PruneLine[];
   /** Multipart uploads and temporary files that were cleaned up. */
   readonly unfinished: number;
+}
+
+/** How many manifests are read at the same time. */
+const AT_ONCE = 8;
+
+async function strangers(backups: readonly ListedBackup[], strange: Strange): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  const queue = [...backups];
+  const worker = async (): Promise<void> => {
+    for (let backup = queue.shift(); backup !== undefined; backup = queue.shift()) {
+      const why = await strange(backup);
+      if (why !== undefined) found.set(backup.id, why);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return found;
 }
 
 /** The manifest goes first, so that a removal which is cut off leaves no backup that looks whole. */
@@ -47,23 +68,27 @@ function ended(backup: ListedBackup, verdictReasons: readonly string[] | undefin
 
 /**
  * Removes backups that no rule covers, and what killed jobs left more than a day ago. To be called only once the new
- * backup is verified. Only objects of backups are touched; locked ones stay and are said.
+ * backup is verified. Only objects of backups are touched; locked ones, those of other deployments and those that
+ * cannot be read stay and are said.
  * @throws what the store throws, except `store-locked`
  */
 export async function prune(
   store: Store,
-  { rule, mode, justMade }: PruneRequest,
+  { rule, mode, justMade, strange }: PruneRequest,
   deps: Pick<Deps, "clock" | "log">,
 ): Promise<PruneReport> {
   if (mode === "off") return { lines: [], unfinished: 0 };
   const now = deps.clock.now();
   const backups = await listBackups(store);
+  const complete = backups.filter((backup) => backup.complete);
+  const foreign = isSet(rule) ? await strangers(complete, strange) : new Map<string, string>();
   const verdicts = judgeRetention(
-    backups.filter(({ complete }) => complete),
+    complete.filter(({ id }) => !foreign.has(id)),
     rule,
     new Date(now),
   );
   const kept = new Map(verdicts.filter(({ keep }) => keep).map(({ id, reasons }) => [id, reasons]));
+  for (const [id, why] of foreign) kept.set(id, [why]);
   if (justMade !== undefined && !kept.has(justMade)) kept.set(justMade, ["made by this run"]);
   const lines: PruneLine[] = [];
   for (const backup of backups) {

@@ -1,3 +1,4 @@
+import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { crc32, createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
@@ -20,6 +21,9 @@ const CHUNK = 256 * 1024;
 const UNPACKED = 1024 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
+
+/** Reads up to this are done at once: handing them to another thread costs more, and there may be a million of them. */
+const AT_ONCE = 64 * 1024;
 
 /** One entry of the central directory. */
 export interface ArchiveEntry {
@@ -180,7 +184,11 @@ export class Archive {
 
   async #fill(buffer: Buffer, position: number, where: string): Promise<void> {
     for (let at = 0; at < buffer.length; ) {
-      const { bytesRead } = await this.#file.read(buffer, at, buffer.length - at, position + at);
+      const left = buffer.length - at;
+      const bytesRead =
+        left <= AT_ONCE
+          ? readSync(this.#file.fd, buffer, at, left, position + at)
+          : (await this.#file.read(buffer, at, left, position + at)).bytesRead;
       if (bytesRead === 0) throw new Defect("entry-unreadable", where, "the file ends before it.");
       at += bytesRead;
     }

@@ -48,9 +48,9 @@ export class DocumentReader implements LineSink {
 }
 
 /** Ids held in memory at a time: 500,000 take some 50 MB. */
-const AT_ONCE = 500_000;
+export const IDS_AT_ONCE = 500_000;
 
 /** Into how many parts a table is cut. */
-export function partsOf(documents: number): number {
-  return Math.max(1, Math.ceil(documents / AT_ONCE));
+export function partsOf(documents: number, idsAtOnce: number): number {
+  return Math.max(1, Math.ceil(documents / idsAtOnce));
 }

@@ -29,7 +29,8 @@ export interface InspectOptions {
 /**
  * Reads a snapshot once and tells what is in it and what a restore of it would lose, change or refuse. Whatever is wrong
  * with the file is a finding; only a file that cannot be opened or read at all is an error. Memory stays flat in the
- * number and size of documents; it grows by some 300 bytes for each stored file.
+ * number and size of documents; it grows with the number of stored files, to 377 MB for
+ * 200,000.
  */
 export async function inspectSnapshot(path: string, options: InspectOptions = {}): Promise<Inspection> {
   const inspector = new Inspector();
@@ -111,7 +112,7 @@ class Inspector {
     if (this.#uncompressed > BOMB_BYTES && this.#uncompressed > archive.size * BOMB_RATIO) {
       throw new Defect("bomb", entry.name, `more than ${BOMB_BYTES / GIB} GiB.`);
     }
-    const reader = this.#readerOf(entry.name);
+    const reader = this.#readerOf(entry);
     try {
       const end = await archive.read(entry, (chunk) => reader.push(chunk));
       this.#places.push(entry.offset, end, end + descriptorMost(entry.flags));
@@ -127,7 +128,7 @@ class Inspector {
     if (line !== undefined) table.defect("id-twice", line);
   }
 
-  #readerOf(name: string): Reader {
+  #readerOf({ name, size }: ArchiveEntry): Reader {
     const { entry, folder } = placeOf(name);
     const { tables, schemas, numbers } = this.#parts;
     if (folder !== "" && entry.role !== "unknown" && entry.role !== "folder") this.#folders.add(folder);
@@ -146,7 +147,7 @@ class Inspector {
         return { push: (chunk) => storage.push(chunk), end: () => storage.endOfLines() };
       }
       case "file":
-        return this.#storage(entry.component).file(entry.id, name);
+        return this.#storage(entry.component).file(entry.id, name, size);
       case "defect":
         this.#findings.add(entry.kind, name, entry.detail);
         return NOTHING;
@@ -185,12 +186,13 @@ class Inspector {
 
   /** Entries must lie one behind another, as the backend writes them; the directory's order does not matter. */
   #judgePlaces(archive: Archive): void {
-    const places: number[][] = [];
-    for (let i = 0; i < this.#places.length; i += 3) places.push(this.#places.slice(i, i + 3));
-    places.sort(([a = 0], [b = 0]) => a - b);
+    const places = this.#places;
+    const order = Uint32Array.from({ length: places.length / 3 }, (_, i) => i * 3);
+    order.sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0));
     let taken = 0;
     let free = 0;
-    for (const [start = 0, end = 0, behind = 0] of places) {
+    for (const at of order) {
+      const [start = 0, end = 0, behind = 0] = places.slice(at, at + 3);
       if (start < taken) this.#findings.add("entries-overlap", `byte ${start}`);
       if (start > free) {
         this.#findings.add(free === 0 ? "leading-data" : "entries-gap", `byte ${start}`, `${start - free}`);

@@ -4,7 +4,11 @@ import type { DefectKind } from "./defects.ts";
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 const FEWEST_BYTES = 4 * 1024;
-/** A document has 1 MiB at most; written as JSON, with every character escaped, it may be six times as long. */
+/**
+ * A document has 1 MiB at most; written as JSON, with every character escaped, it may be six times as long. Shorter
+ * documents are not judged: the backend counts bytes of its own encoding, which a line does not show, and what it has
+ * exported was within its limit.
+ */
 export const LONGEST_LINE = 8 * 1024 * 1024;
 /** What reads a line may look as many bytes beyond its line break. */
 const READ_BEHIND = 64;

@@ -1,5 +1,5 @@
 import type { Archive, ArchiveEntry } from "./archive.ts";
-import { DocumentReader, partsOf } from "./document-reader.ts";
+import { DocumentReader, IDS_AT_ONCE, partsOf } from "./document-reader.ts";
 
 /**
  * The number of a line whose `_id` stood in an earlier one; undefined without any. Only needed for tables whose ids do
@@ -9,8 +9,9 @@ export async function firstRepeatedId(
   archive: Archive,
   entry: ArchiveEntry,
   documents: number,
+  idsAtOnce = IDS_AT_ONCE,
 ): Promise<number | undefined> {
-  const parts = partsOf(documents);
+  const parts = partsOf(documents, idsAtOnce);
   for (let part = 0; part < parts; part += 1) {
     const ids = new Set<string>();
     let repeated: number | undefined;

@@ -1,5 +1,5 @@
 import { Archive, type ArchiveEntry } from "./archive.ts";
-import { DocumentReader, partsOf } from "./document-reader.ts";
+import { DocumentReader, IDS_AT_ONCE, partsOf } from "./document-reader.ts";
 import { placeOf, tableKey } from "./entries.ts";
 import type { TableFacts } from "./inspection.ts";
 
@@ -21,7 +21,7 @@ const SAMPLES = 5;
 type Table = Pick<TableFacts, "component" | "name" | "documents">;
 
 /**
- * Names documents that differ between two snapshots. Reads both tables once for each half million of documents, until it
+ * Names documents that differ between two snapshots. Reads both tables once for each `idsAtOnce` documents, until it
  * has enough. Both archives were inspected before.
  * @param expected the first, with the tables to look at and how many documents they have there
  */
@@ -29,6 +29,7 @@ export async function sampleDifferences(
   expected: string,
   found: string,
   tables: readonly Table[],
+  idsAtOnce = IDS_AT_ONCE,
 ): Promise<readonly TableSamples[]> {
   const first = await Archive.open(expected);
   try {
@@ -39,7 +40,7 @@ export async function sampleDifferences(
       const samples: TableSamples[] = [];
       for (const table of tables) {
         const key = tableKey(table.component, table.name);
-        samples.push(await compareTable(table, [first, left.get(key)], [second, right.get(key)]));
+        samples.push(await compareTable(table, [first, left.get(key)], [second, right.get(key)], idsAtOnce));
       }
       return samples;
     } finally {
@@ -63,11 +64,16 @@ async function documentEntries(archive: Archive, wanted: ReadonlySet<string>): P
 
 type Side = readonly [Archive, ArchiveEntry | undefined];
 
-async function compareTable({ component, name, documents }: Table, first: Side, second: Side): Promise<TableSamples> {
+async function compareTable(
+  { component, name, documents }: Table,
+  first: Side,
+  second: Side,
+  idsAtOnce: number,
+): Promise<TableSamples> {
   const missing: string[] = [];
   const unexpected: string[] = [];
   const changed: string[] = [];
-  const parts = partsOf(documents);
+  const parts = partsOf(documents, idsAtOnce);
   for (let part = 0; part < parts; part += 1) {
     const hashes = new Map<string, number>();
     await readPart(first, part, parts, (id, hash) => hashes.set(id, hash));

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash as hashOf } from "node:crypto";
 import type { DefectKind } from "./defects.ts";
 import { LinesDigest } from "./digest.ts";
 import { tableNumberOfText } from "./document-id.ts";
@@ -15,8 +15,10 @@ interface Metadata {
   readonly size: number | undefined;
   readonly contentType: string | null;
   readonly internalId: string | undefined;
-  seen: boolean;
 }
+
+/** Of a line whose file was there: the rest is not needed any more, and there may be many. */
+const SEEN: Metadata = { sha256: undefined, size: undefined, contentType: null, internalId: undefined };
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SHA256 = /^[A-Za-z0-9+/]{43}=$/;
@@ -31,6 +33,7 @@ export class StorageReader implements LineSink {
   readonly #scanner = new LineScanner();
   readonly #metadata = new Map<string, Metadata>();
   readonly #internalIds = new Set<string>();
+  readonly #contentTypes = new Map<string, string>();
   /** Files whose line came after them, or never. */
   readonly #waiting = new Map<string, { readonly entry: string; readonly sha256: string; readonly size: number }>();
   readonly #digest = new LinesDigest();
@@ -120,10 +123,16 @@ export class StorageReader implements LineSink {
     this.#metadata.set(id, {
       sha256: typeof sha256 === "string" ? sha256 : undefined,
       size: typeof size === "number" ? size : undefined,
-      contentType: typeof contentType === "string" ? contentType : null,
+      contentType: typeof contentType === "string" ? this.#shared(contentType) : null,
       internalId: typeof internalId === "string" ? internalId : undefined,
-      seen: false,
     });
+  }
+
+  /** One text for all files of a type. */
+  #shared(contentType: string): string {
+    const known = this.#contentTypes.get(contentType) ?? contentType;
+    this.#contentTypes.set(known, known);
+    return known;
   }
 
   #checkNumber(id: string, line: number): void {
@@ -132,16 +141,25 @@ export class StorageReader implements LineSink {
     else if (this.#number !== number) this.defect("storage-number", line);
   }
 
-  /** Takes the content of one file; `end` when all of it was read. */
-  file(id: string, entry: string): { push(chunk: Buffer): void; end(): void } {
-    const hash: Hash = createHash("sha256");
+  /**
+   * Takes the content of one file; `end` when all of it was read. What comes in one piece is hashed in one call: a Hash
+   * for each of many files would hold memory of its own until it is collected.
+   * @param expected bytes
+   */
+  file(id: string, entry: string, expected: number): { push(chunk: Buffer): void; end(): void } {
+    let hash: Hash | undefined;
+    let whole: string | undefined;
     let size = 0;
     return {
       push: (chunk) => {
         size += chunk.length;
-        hash.update(chunk);
+        if (chunk.length === expected) whole = hashOf("sha256", chunk, "base64");
+        else {
+          hash ??= createHash("sha256");
+          hash.update(chunk);
+        }
       },
-      end: () => this.#takeFile(id, entry, hash.digest("base64"), size),
+      end: () => this.#takeFile(id, entry, whole ?? hash?.digest("base64") ?? hashOf("sha256", "", "base64"), size),
     };
   }
 
@@ -162,9 +180,9 @@ export class StorageReader implements LineSink {
   #compare(id: string, metadata: Metadata | undefined, file: { entry: string; sha256: string; size: number }): void {
     const { entry, sha256, size } = file;
     if (metadata === undefined) this.#findings.add("storage-line-missing", entry);
-    else if (metadata.seen) this.#findings.add("storage-file-twice", entry);
+    else if (metadata === SEEN) this.#findings.add("storage-file-twice", entry);
     else {
-      metadata.seen = true;
+      this.#metadata.set(id, SEEN);
       if (metadata.sha256 !== undefined && metadata.sha256 !== sha256) this.#findings.add("storage-sha256", entry);
       if (metadata.size !== size) {
         this.#findings.add("storage-size", entry, `${size} bytes instead of ${metadata.size ?? "a number"}`);
@@ -181,8 +199,8 @@ export class StorageReader implements LineSink {
       const metadata = this.#metadata.get(id);
       if (this.listed || metadata !== undefined) this.#compare(id, metadata, file);
     }
-    for (const [id, { seen }] of this.#metadata) {
-      if (!seen) this.#findings.add("storage-file-missing", `${prefixOf(this.component)}_storage/${id}`);
+    for (const [id, metadata] of this.#metadata) {
+      if (metadata !== SEEN) this.#findings.add("storage-file-missing", `${prefixOf(this.component)}_storage/${id}`);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Reusable workflows, their callers, and the actions they call agree with each other, and keep the rules of docs/threat-model.md. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";

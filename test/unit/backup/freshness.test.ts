@@ -2,12 +2,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { strangeTo } from "../../../src/backup/belonging.ts";
 import { ageText, checkFreshness, freshnessError, judgeFreshness } from "../../../src/backup/freshness.ts";
 import { listBackups } from "../../../src/backup/listing.ts";
+import { manifestBytes } from "../../../src/backup/manifest.ts";
 import { prune } from "../../../src/backup/prune.ts";
 import { ActionError } from "../../../src/runner/errors.ts";
 import { DirectoryStore } from "../../../src/store/directory.ts";
 import { storeDeps } from "../store/support.ts";
+import { sampleManifest } from "./support.ts";
 
 const HOUR = 3_600_000;
 const NOW = new Date("2026-11-22T12:00:00Z");
@@ -104,6 +107,7 @@ describe("max-backup-age", () => {
 describe("pruning", () => {
   const rule = { last: 1, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
   const none = { ...rule, last: 0 };
+  const strange = async (): Promise<undefined> => undefined;
   /** Files are of now; the clock is told to be later. */
   const later = (hours: number) => {
     const now = Date.now() + hours * HOUR;
@@ -115,7 +119,7 @@ describe("pruning", () => {
     for (const id of [OLDER, GOOD]) await add(store, id);
     await add(store, HALF, false);
     await store.put("notes.txt", Buffer.from("not ours"));
-    const report = await prune(store, { rule, mode: "apply" }, later(25));
+    const report = await prune(store, { rule, mode: "apply", strange }, later(25));
     expect(report.lines.map(({ id, action }) => [id, action])).toEqual([
       [HALF, "removed"],
       [GOOD, "kept"],
@@ -132,7 +136,7 @@ describe("pruning", () => {
     const store = await folder();
     await add(store, GOOD);
     await add(store, HALF, false);
-    const report = await prune(store, { rule, mode: "apply" }, later(1));
+    const report = await prune(store, { rule, mode: "apply", strange }, later(1));
     expect(report.lines[0]).toMatchObject({ id: HALF, action: "kept" });
     expect(await listBackups(store)).toHaveLength(2);
   });
@@ -144,7 +148,7 @@ describe("pruning", () => {
     const store = await folder();
     for (const id of [OLDER, GOOD]) await add(store, id);
     await add(store, HALF, false);
-    const report = await prune(store, { rule: given, mode }, later(25));
+    const report = await prune(store, { rule: given, mode, strange }, later(25));
     expect(report.lines.find(({ id }) => id === OLDER)?.action).toBe(action);
     expect(await listBackups(store)).toHaveLength(3);
   });
@@ -152,7 +156,33 @@ describe("pruning", () => {
   it("keeps the backup of this run, whatever other clocks say", async () => {
     const store = await folder();
     for (const id of [OLDER, GOOD]) await add(store, id);
-    const report = await prune(store, { rule, mode: "apply", justMade: OLDER }, later(25));
+    const report = await prune(store, { rule, mode: "apply", justMade: OLDER, strange }, later(25));
     expect(report.lines.map(({ action }) => action)).toEqual(["kept", "kept"]);
+  });
+
+  it("neither removes nor counts what is another deployment's, or cannot be read", async () => {
+    const store = await folder();
+    const mine = sampleManifest().instance;
+    const other = { ...mine, fingerprint: "ffffffffffffffff" };
+    const write = async (id: string, instance: typeof mine): Promise<void> => {
+      await store.put(`${id}/snapshot.zip.age`, Buffer.from("snapshot"));
+      await store.put(`${id}/manifest.json`, manifestBytes(sampleManifest({ id, instance })));
+    };
+    const day = (number: number): string => `2026-11-1${number}T03-00-04Z-0123abcd`;
+    await write(day(1), mine);
+    await write(day(2), mine);
+    await write(day(3), other);
+    await write(day(4), other);
+    await add(store, day(5));
+    const report = await prune(store, { rule, mode: "apply", strange: strangeTo(store, sampleManifest()) }, later(25));
+    expect(report.lines.map(({ id, action }) => [id, action])).toEqual([
+      [day(5), "kept"],
+      [day(4), "kept"],
+      [day(3), "kept"],
+      [day(2), "kept"],
+      [day(1), "removed"],
+    ]);
+    expect(report.lines[0]?.reasons.join()).toContain("cannot be used");
+    expect(report.lines[1]?.reasons.join()).toContain("another deployment");
   });
 });

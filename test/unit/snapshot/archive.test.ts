@@ -111,6 +111,20 @@ describe("entries that are no good", () => {
     expect(await kindsOf(zipOf(entry))).toContain(kind);
   });
 
+  it("that are to unpack to more than any snapshot, together", async () => {
+    await using files = await scratch();
+    const sizes = [40, 30].map((gib) => gib * 2 ** 30);
+    const entries = sizes.map((size, i) => made(`t${i}/documents.jsonl`, document, { size }));
+    await writeFile(files.path("x.zip"), zipOf(...entries, made("after/documents.jsonl", "no JSON")));
+    const { findings } = await inspectSnapshot(files.path("x.zip"));
+    expect(findings.filter(({ kind }) => kind === "bomb")).toMatchObject([
+      { where: "t0/documents.jsonl", message: expect.stringContaining("42,949,672,960 bytes") },
+      { where: "t1/documents.jsonl", message: expect.stringContaining("more than 64 GiB") },
+    ]);
+    // nothing behind it is read
+    expect(findings.map(({ kind }) => kind)).not.toContain("json-broken");
+  });
+
   it("whose names are not UTF-8", async () => {
     const entry = made("", document, { name: Buffer.from([0xff, 0x2f, 0x61]) });
     expect(await kindsOf(zipOf(entry))).toContain("name-encoding");

@@ -3,6 +3,7 @@ import { compareInspections, type SnapshotFacts, sameEncoding } from "../../../s
 import { inspectSnapshot } from "../../../src/snapshot/inspect.ts";
 import type { TableFacts } from "../../../src/snapshot/inspection.ts";
 import { sampleDifferences } from "../../../src/snapshot/samples.ts";
+import { encodeId } from "../../standin/ids.ts";
 import { BASE, changed, linesOf, MESSAGES, scratch, without, writeZip } from "../../support/snapshot.ts";
 
 function table(name: string, documents: number, digest: string, component = ""): TableFacts {
@@ -81,6 +82,12 @@ describe("what the archive alone cannot show", () => {
 });
 
 describe("samples of differences", () => {
+  const idOf = (n: number): string => {
+    const internal = Buffer.alloc(16, n);
+    internal.writeUInt16BE(20_780, 14);
+    return encodeId({ table: 10001, internal });
+  };
+
   it("name documents that are missing, unexpected or changed, whatever their order", async () => {
     await using files = await scratch();
     const a = await writeZip(files.path("a.zip"), BASE);
@@ -107,6 +114,26 @@ describe("samples of differences", () => {
         changed: ["j57000000c00000028t00000018js9ah"],
       },
     ]);
+  });
+
+  it("are the same when the ids are compared in parts", async () => {
+    await using files = await scratch();
+    const line = (n: number, value: string): string =>
+      `{"_creationTime":1795400000001.5,"_id":"${idOf(n)}","v":${value}}`;
+    const write = (name: string, lines: string[]): Promise<string> =>
+      writeZip(files.path(name), changed(BASE, "messages/documents.jsonl", linesOf(lines)));
+    const numbers = Array.from({ length: 40 }, (_, n) => n);
+    const a = await write(
+      "a.zip",
+      numbers.map((n) => line(n, "1.0")),
+    );
+    const others = numbers.filter((n) => n !== 3 && n !== 17).map((n) => line(n, n === 8 || n === 30 ? "2.0" : "1.0"));
+    const b = await write("b.zip", [...others, line(99, "1.0")]);
+    for (const atOnce of [1000, 7, 1]) {
+      const [samples] = await sampleDifferences(a, b, [table("messages", 40, "")], atOnce);
+      const sorted = [samples?.missing, samples?.unexpected, samples?.changed].map((ids) => ids?.toSorted());
+      expect(sorted).toEqual([[idOf(3), idOf(17)], [idOf(99)], [idOf(8), idOf(30)]]);
+    }
   });
 
   it("take a table that one side does not have", async () => {
