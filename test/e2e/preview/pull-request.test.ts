@@ -119,7 +119,6 @@ describe("a pull request", () => {
       expect(told.every((body) => body.includes("Preview removed"))).toBe(true);
       expect(real.summary).toMatch(/pr-4 \| .* MB \| .* MB \| stays/);
 
-      await sweep({ TTL: "1m" });
       const four = state.pullRequests.find(({ number }) => number === 4);
       if (four !== undefined) four.state = "closed";
       await sweep();
