@@ -10,10 +10,10 @@ export interface PreviewFacts {
   readonly dashboardUrl?: string;
   /** The whole SHA. */
   readonly commit: string;
-  /** What the code differs in. Undefined: nobody compared. */
+  /** What this push changed against what the preview served before. Undefined: nobody compared. */
   readonly changes?: Changes;
-  /** What it was compared with: `main`, `the commit before`. */
-  readonly against?: string;
+  /** The commit of the last whole `up` before it. */
+  readonly after?: string;
   readonly created: Date;
   readonly updated: Date;
   /** When it goes unless there is another `up`; undefined: when the pull request is closed. */
@@ -37,18 +37,29 @@ function link(text: string, url: string): string {
   return `[${escapeMarkdown(text)}](${encodeURI(url).replace(/[()]/g, escape)})`;
 }
 
-function changesOf({ changes, against }: PreviewFacts): string {
+const [BEGIN, END] = ["<!-- changes -->", "<!-- end of changes -->"] as const;
+
+function changesOf({ changes, after }: PreviewFacts): string {
   if (changes === undefined) return "";
   const table = changesTable(changes);
-  const title = `What changed${against === undefined ? "" : ` against ${escapeMarkdown(against)}`}`;
+  const title = `What this push changed${after === undefined ? "" : ` after ${short(after)}`}`;
   // What breaks clients must be seen without a tap.
-  return changes.breaking.length > 0
-    ? `**${title}**\n\n${table}`
-    : `<details><summary>${title}</summary>\n\n${table}\n\n</details>`;
+  const shown =
+    changes.breaking.length > 0
+      ? `**${title}**\n\n${table}`
+      : `<details><summary>${title}</summary>\n\n${table}\n\n</details>`;
+  return `${BEGIN}\n${shown}\n${END}`;
+}
+
+/** What the comment said of the same commit: an `up` that has nothing to push changes nothing of it. */
+function keptChanges({ commit }: PreviewFacts, former: string | undefined): string {
+  if (former?.includes(`Commit ${short(commit)} ·`) !== true) return "";
+  const [from, to] = [former.indexOf(BEGIN), former.indexOf(END)];
+  return from < 0 || to < from ? "" : former.slice(from, to + END.length);
 }
 
 /** The comment of a preview that is up. Takes no credential, so none can be in it. */
-export function readyComment(facts: PreviewFacts): string {
+export function readyComment(facts: PreviewFacts, former?: string): string {
   const goes =
     facts.expires === undefined
       ? "Goes away when this pull request is closed."
@@ -64,7 +75,7 @@ export function readyComment(facts: PreviewFacts): string {
     facts.fork
       ? "Code from outside: it runs apart from other previews, and has the variables of `fork-env` alone."
       : "",
-    changesOf(facts),
+    changesOf(facts) || keptChanges(facts, former),
     (facts.notes ?? []).map((note) => `- ${escapeMarkdown(note)}`).join("\n"),
     goes,
   ]);

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import type { Environment } from "../backend/docker/address.ts";
 import { ActionError } from "../runner/errors.ts";
+import { eventOf } from "../runner/event.ts";
 import { type PreviewEvent, readPreviewEvent } from "./event.ts";
 import type { PreviewInputs } from "./inputs.ts";
 import { checkApart, parseTemplate } from "./names.ts";
@@ -27,32 +27,22 @@ export function policyOf(inputs: PreviewInputs, command: Exclude<PreviewInputs["
 }
 
 /**
- * What this run was started by.
+ * What this run was started by, as far as previews are concerned.
  * @throws ActionError `event-invalid`
  */
-export function eventOf(env: Environment): PreviewEvent {
-  const path = env["GITHUB_EVENT_PATH"];
-  let payload: unknown;
-  try {
-    payload = path ? JSON.parse(readFileSync(path, "utf8")) : {};
-  } catch (error) {
+export function previewEventOf(env: Environment): PreviewEvent {
+  const { name, payload } = eventOf(env);
+  if (payload === undefined && env["GITHUB_EVENT_PATH"]) {
     throw new ActionError(
       "event-invalid",
-      `The file of this run's event, ${path}, cannot be read.`,
+      `The file of this run's event, ${env["GITHUB_EVENT_PATH"]}, cannot be read.`,
       "Run it on GitHub, or give the local runner a whole event with -e event.json.",
-      { cause: error },
     );
   }
   const run = { refName: env["GITHUB_REF_NAME"] ?? "", commit: env["GITHUB_SHA"] ?? "" };
-  return readPreviewEvent(env["GITHUB_EVENT_NAME"] ?? "", payload, run);
+  return readPreviewEvent(name, payload ?? {}, run);
 }
 
 export function runOf(env: Environment): PlanRun {
   return { repository: env["GITHUB_REPOSITORY"] ?? "", actor: env["GITHUB_ACTOR"] ?? "" };
-}
-
-/** The page of this run; undefined outside of GitHub. */
-export function runUrl(env: Environment): string | undefined {
-  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
-  return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
 }

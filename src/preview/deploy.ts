@@ -6,6 +6,7 @@ import type { Timeline } from "../runner/timeline.ts";
 import { deployAndSeed } from "../start/deploy.ts";
 import { type Deployable, reportMissing } from "../start/deployable.ts";
 import type { Deps } from "../system/deps.ts";
+import { Comparison } from "./compare.ts";
 import type { PreparedUp } from "./prepare.ts";
 import type { UpReport } from "./report.ts";
 
@@ -21,6 +22,8 @@ export interface Wish {
   readonly unchanged: boolean;
   /** No `up` came to its end on this data yet. */
   readonly seed: boolean;
+  /** Whether it is told what the push changes against what is there. */
+  readonly compare?: boolean;
 }
 
 /** What a whole `up` deployed, as far as it could make a difference; equal means that nothing has to be pushed again. */
@@ -41,35 +44,48 @@ export async function deployTo(
 ): Promise<void> {
   const { deployable } = prepared;
   const { client, adminKey, origins } = reached;
-  const { keys, changed } = await timeline.phase("env", () => setVariables(deployable, prepared, reached, deps));
-  tell({ variables: changed });
-  if (wish.unchanged && changed.length === 0) {
+  const { keys, added, changed } = await timeline.phase("env", () => setVariables(deployable, prepared, reached, deps));
+  const names = [...added, ...changed].sort();
+  tell({ variables: names });
+  if (wish.unchanged && names.length === 0) {
     deps.log.info(`Commit ${prepared.plan.commit.slice(0, 12)} is deployed already; nothing to push.`);
     tell({ deployed: "unchanged" });
     return;
   }
-  const backend = { url: origins.cloud, siteUrl: origins.site, siteOrigin: origins.site };
   const { pushFile } = prepared;
+  const pushes = pushFile !== undefined || deployable.project !== undefined;
+  const comparison =
+    wish.compare === true && pushes ? await timeline.phase("compare", () => Comparison.begin(client, deps)) : undefined;
   if (pushFile !== undefined) {
-    await timeline.phase("deploy", () => sendPush(client, pushFile, { clock: deps.clock }));
+    const sent = await timeline.phase("deploy", () => sendPush(client, pushFile, { clock: deps.clock }));
     tell({ deployed: `a push recorded with convex ${pushFile.cliVersion}` });
+    await comparison?.sent(sent);
   }
+  const backend = { url: origins.cloud, siteUrl: origins.site, siteOrigin: origins.site };
   const content = wish.seed ? deployable : { ...deployable, imports: [], calls: [] };
   // Previews come and go by themselves; a deploy has its own limits.
   const { signal } = new AbortController();
-  await deployAndSeed(content, { backend }, { adminKey, client, keys, signal }, timeline, tell, deps);
+  const rest = async (through?: string): Promise<void> =>
+    await deployAndSeed(content, { backend }, { adminKey, client, keys, signal, through }, timeline, tell, deps);
+  await (comparison === undefined || deployable.project === undefined ? rest() : comparison.watch(rest));
+  const changes = await comparison?.changes({ added, changed });
+  if (changes !== undefined) tell({ changes });
 }
 
 /**
  * Sets what differs, in one batch. Keys that the preview made for its sign-in stay: new ones would sign everybody out.
- * @returns the names of those that were set
+ * @returns the names of those that were set, sorted
  */
 async function setVariables(
   deployable: Deployable,
   { inputs }: PreparedUp,
   { client, origins }: Reached,
   deps: Deps,
-): Promise<{ readonly keys: AuthKeys | undefined; readonly changed: string[] }> {
+): Promise<{
+  readonly keys: AuthKeys | undefined;
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+}> {
   const present = await client.listVariables();
   const keys = await keysFor(deployable, inputs.jwtPrivateKey !== undefined, present, deps);
   const { values } = deployable.variables(origins.site, keys);
@@ -78,7 +94,9 @@ async function setVariables(
   }
   const differing = [...values].filter(([name, value]) => present.get(name) !== value);
   if (differing.length > 0) await client.updateVariables(differing.map(([name, value]) => ({ name, value })));
-  return { keys, changed: differing.map(([name]) => name).sort() };
+  const names = differing.map(([name]) => name).sort();
+  const added = names.filter((name) => !present.has(name));
+  return { keys, added, changed: names.filter((name) => present.has(name)) };
 }
 
 async function keysFor(

@@ -22,6 +22,8 @@ export type PreviewPlan =
       readonly name?: string;
       readonly number?: number;
       readonly why: string;
+      /** A fork's commit that nobody let yet: its author and the maintainers are told on the pull request. */
+      readonly waits?: true;
       /** Was set for a former commit: to be taken off, so that it can be set for the new one. */
       readonly staleLabel?: string;
     };

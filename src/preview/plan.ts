@@ -126,8 +126,9 @@ function planForeign(event: PullRequestEvent, name: string, policy: PreviewPolic
   if (event.action !== "labeled" || label !== policy.forkLabel) {
     const short = headCommit.slice(0, 7);
     const why = `pull request ${number} comes from ${whose}: its commit ${short} waits until a maintainer sets the label ${JSON.stringify(policy.forkLabel)} for it`;
-    const stale = event.action === "synchronize" && pullRequest.labels.includes(policy.forkLabel);
-    return { action: "skip", name, number, why, ...(stale ? { staleLabel: policy.forkLabel } : {}) };
+    if (!bringsCommit(event, policy)) return { action: "skip", name, number, why };
+    const stale = pullRequest.labels.includes(policy.forkLabel);
+    return { action: "skip", name, number, why, waits: true, ...(stale ? { staleLabel: policy.forkLabel } : {}) };
   }
   const approval = { label, by: event.sender, number, commit: headCommit };
   return {
@@ -135,6 +136,11 @@ function planForeign(event: PullRequestEvent, name: string, policy: PreviewPolic
     fork: true,
     approval,
   };
+}
+
+/** Whether nobody can have let the commit before this event: other labels and edits come with one that may be deployed. */
+function bringsCommit({ action }: PullRequestEvent, { drafts }: PreviewPolicy): boolean {
+  return ["opened", "reopened", "synchronize"].includes(action) || (action === "ready_for_review" && !drafts);
 }
 
 /**

@@ -3,6 +3,7 @@ import { GitHub } from "../github/client.ts";
 import { pullRequest } from "../github/pull-request.ts";
 import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
+import { apiUrlOf, runUrlOf } from "../runner/event.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { setOutput } from "../runner/outputs.ts";
 import { REPORT_DEFECT } from "../runner/run.ts";
@@ -11,14 +12,14 @@ import { Timeline } from "../runner/timeline.ts";
 import { tempOf } from "../start/run.ts";
 import type { Deps } from "../system/deps.ts";
 import { bundle } from "./bundle.ts";
-import { eventOf, policyOf, runOf, runUrl } from "./decide.ts";
+import { policyOf, previewEventOf, runOf } from "./decide.ts";
 import { parseEnvironment } from "./environment.ts";
 import { type PreviewInputs, readPreviewInputs } from "./inputs.ts";
 import { withTarget } from "./open-target.ts";
 import { planPreview, superseded, withCurrent } from "./plan.ts";
 import type { PreviewPlan } from "./plan-types.ts";
 import type { UpReport } from "./report.ts";
-import { checkPreviewInputs } from "./rules.ts";
+import { checkNeeds, checkPreviewInputs } from "./rules.ts";
 import type { PreviewRun } from "./run.ts";
 import { runUp } from "./run-up.ts";
 import { downSummary, failureSummary, skipSummary } from "./summary.ts";
@@ -29,7 +30,7 @@ import { down } from "./up.ts";
 async function runDown(run: PreviewRun, plan: Extract<PreviewPlan, { action: "down" }>): Promise<void> {
   const { deps, teller } = run;
   const { removed, where } = await withTarget(run, async (target) => ({
-    removed: await down(plan.name, target, run),
+    removed: await down(toldOf(plan), target, run),
     where: target.where,
   }));
   setOutput("removed", JSON.stringify(removed), tempOf(deps));
@@ -58,8 +59,8 @@ async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
       return await sweep(run);
     case "skip": {
       deps.log.notice(`No preview: ${plan.why}.`);
-      const { name, staleLabel } = plan;
-      if (name !== undefined && staleLabel !== undefined) {
+      const { name, staleLabel, waits } = plan;
+      if (name !== undefined && waits === true) {
         await teller.waiting(toldOf({ ...plan, name }), plan.why, staleLabel);
       }
       return await writeSummary(skipSummary(plan.why));
@@ -69,16 +70,18 @@ async function act(run: PreviewRun, plan: PreviewPlan): Promise<void> {
 
 /**
  * What is to be done, by the pull request as it is now: a run may have waited in a queue. Where GitHub does not tell, the
- * event counts.
+ * event counts. Before GitHub is asked, what the plan needs must be there.
  */
 async function decide(run: PreviewRun): Promise<PreviewPlan> {
-  const { event, policy, github, deps } = run;
+  const { inputs, event, policy, github, deps } = run;
   const of = runOf(deps.env);
   const plan = planPreview(event, policy, of);
+  checkNeeds(inputs, plan.action);
   if (event.kind !== "pull-request" || github === undefined || plan.action === "skip") return plan;
   try {
     const current = await run.timeline.phase("github", () => pullRequest(github, event.pullRequest.number));
     const now = planPreview(withCurrent(event, current), policy, of);
+    checkNeeds(inputs, now.action);
     const late = now.action === "up" ? superseded(event, current) : undefined;
     if (late === undefined || now.action !== "up") return now;
     return { action: "skip", name: now.name, number: current.number, why: late };
@@ -92,8 +95,8 @@ async function decide(run: PreviewRun): Promise<PreviewPlan> {
 async function connectGitHub({ githubToken }: PreviewInputs, deps: Deps): Promise<GitHub | undefined> {
   if (githubToken === undefined) return undefined;
   const { clock, log } = deps;
-  const apiUrl = deps.env["GITHUB_API_URL"] ?? "https://api.github.com";
-  return await GitHub.connect({ token: githubToken, apiUrl, repository: runOf(deps.env).repository, clock, log });
+  const { repository } = runOf(deps.env);
+  return await GitHub.connect({ token: githubToken, apiUrl: apiUrlOf(deps.env), repository, clock, log });
 }
 
 async function runOfInputs(
@@ -112,9 +115,9 @@ async function runOfInputs(
   }
   const environment = parseEnvironment(inputs.githubEnvironment);
   const policy = policyOf(inputs, command);
-  const event = eventOf(deps.env);
+  const event = previewEventOf(deps.env);
   const github = await connectGitHub(inputs, deps);
-  const page = runUrl(deps.env);
+  const page = runUrlOf(deps.env);
   const teller = new Teller({
     github,
     comment: inputs.comment,

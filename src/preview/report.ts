@@ -1,3 +1,4 @@
+import type { Changes } from "../deploy/changes.ts";
 import type { Applied } from "./target.ts";
 
 /** What there is to tell about an `up`, as far as it got. */
@@ -15,6 +16,10 @@ export interface UpReport {
   readonly readyMs?: number;
   readonly variables?: readonly string[];
   readonly deployed?: string;
+  /** What the push changed against what was there; undefined when nobody compared. */
+  readonly changes?: Changes;
+  /** The commit of the last whole `up` before this one. */
+  readonly after?: string;
   readonly imported?: string;
   readonly ran?: readonly string[];
   readonly signIn?: string;

@@ -3,6 +3,7 @@ import { ActionError } from "../runner/errors.ts";
 import { checkAuth, checkUrlVariables } from "../start/rules.ts";
 import { checkPreviewSecret } from "./credentials.ts";
 import type { PreviewInputs } from "./inputs.ts";
+import type { PreviewPlan } from "./plan-types.ts";
 
 function conflict(message: string, hint: string): ActionError {
   return new ActionError("input-conflict", message, hint);
@@ -47,11 +48,6 @@ function checkEntrance(inputs: PreviewInputs): void {
     }
   } else if (bind !== undefined) {
     throw conflict("bind is set, but a proxy is used, so no ports are published.", "Set proxy: none, or leave it out.");
-  } else if (inputs.command === "up" && domain === undefined) {
-    throw missing(
-      `proxy is ${proxy}, but domain is not set.`,
-      'Set domain, such as "{name}.preview.example.com", whose wildcard DNS name leads to the host; or proxy: none.',
-    );
   }
   if (certResolver !== undefined && proxy !== "traefik") {
     throw conflict(`cert-resolver is Traefik's, but proxy is ${proxy}.`, "Leave it out, or set proxy: traefik.");
@@ -59,8 +55,7 @@ function checkEntrance(inputs: PreviewInputs): void {
   if (bind !== undefined && !isIPv4(bind)) throw invalid("bind", bind, "an IPv4 address, such as 127.0.0.1 or 0.0.0.0");
 }
 
-function checkUp(inputs: PreviewInputs): void {
-  const { previewSecret } = inputs;
+function checkSecret({ previewSecret }: PreviewInputs): void {
   if (previewSecret === undefined) {
     throw missing(
       "preview-secret is empty; every preview's credentials are derived from it.",
@@ -68,6 +63,18 @@ function checkUp(inputs: PreviewInputs): void {
     );
   }
   checkPreviewSecret(previewSecret);
+}
+
+function checkDomain({ proxy, domain }: PreviewInputs): void {
+  if (proxy !== "none" && domain === undefined) {
+    throw missing(
+      `proxy is ${proxy}, but domain is not set.`,
+      'Set domain, such as "{name}.preview.example.com", whose wildcard DNS name leads to the host; or proxy: none.',
+    );
+  }
+}
+
+function checkUp(inputs: PreviewInputs): void {
   if (inputs.memory !== undefined && inputs.memory < 128 * 1024 ** 2) {
     throw invalid("memory", `${Math.round(inputs.memory / 1024 ** 2)}m`, "128m or more; a backend needs some 200m");
   }
@@ -87,14 +94,26 @@ function checkUp(inputs: PreviewInputs): void {
 }
 
 /**
- * Judges how inputs go together, before anything is called. Pure.
- * @throws ActionError `input-conflict`, `input-invalid`, `input-missing`, `preview-secret-weak`, `dashboard-image-missing`
+ * Judges how inputs go together, before anything is called. Pure. What is missing is judged by `checkNeeds`.
+ * @throws ActionError `input-conflict`, `input-invalid`, `dashboard-image-missing`
  */
 export function checkPreviewInputs(inputs: PreviewInputs): void {
   if (inputs.command === "bundle") return;
-  checkHost(inputs);
   checkEntrance(inputs);
   checkAuth(inputs);
   checkUrlVariables(inputs.urlVariables);
   if (inputs.command === "up") checkUp(inputs);
+}
+
+/**
+ * Judges whether what the plan needs is there. Runs of forks and Dependabot have neither secrets nor variables, and are
+ * skipped: nothing is missing for that.
+ * @throws ActionError `input-missing`, `preview-secret-weak`
+ */
+export function checkNeeds(inputs: PreviewInputs, action: PreviewPlan["action"]): void {
+  if (action === "skip") return;
+  checkHost(inputs);
+  if (action !== "up") return;
+  checkDomain(inputs);
+  checkSecret(inputs);
 }

@@ -75,7 +75,7 @@ async function tellReady(
   plan: UpPlan,
   applied: Applied | undefined,
 ): Promise<void> {
-  const { url = "", siteUrl = "", dashboardUrl, expires } = report();
+  const { url = "", siteUrl = "", dashboardUrl, expires, changes, after } = report();
   const now = new Date(deps.clock.now());
   await teller.ready(told, {
     url,
@@ -86,6 +86,7 @@ async function tellReady(
     fork: plan.fork,
     ...(dashboardUrl === undefined ? {} : { dashboardUrl }),
     ...(expires === undefined ? {} : { expires }),
+    ...(changes === undefined || after === undefined ? {} : { changes, after }),
   });
 }
 

@@ -1,3 +1,4 @@
+import { changesTable } from "../deploy/summary.ts";
 import type { ActionError } from "../runner/errors.ts";
 import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
@@ -50,6 +51,9 @@ export function upSummary(report: UpReport, timeline: Timeline): string {
   return joined([
     `### ✅ Preview ${escapeMarkdown(report.name ?? "")} is up`,
     factTable(rowsOf(report)),
+    report.changes === undefined
+      ? ""
+      : `**What this push changed after ${report.after?.slice(0, 7)}**\n\n${changesTable(report.changes)}`,
     gantt("Preview", timeline.phases()),
     `<details><summary>Timings</summary>\n\n${timings(timeline)}\n\n</details>`,
   ]);

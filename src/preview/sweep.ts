@@ -86,7 +86,8 @@ async function removeOne(run: PreviewRun, target: Target, { preview, why }: Remo
   }
   try {
     deps.log.info(`${name}: ${why}.`);
-    await down(name, target, run);
+    // By its name alone: whose it is was read from it a moment ago.
+    await down({ name }, target, run);
     await teller.removed({ name, ...(number === undefined ? {} : { number }) }, why);
     return { preview, why };
   } catch (error) {

@@ -70,7 +70,7 @@ export class Teller {
   /** It is up; the deployments before this one are not. */
   async ready(preview: Told, facts: PreviewFacts): Promise<void> {
     await Promise.all([
-      this.#comment(preview, readyComment(facts)),
+      this.#comment(preview, (former) => readyComment(facts, former)),
       this.#deploymentStep(preview, async (github, what) => {
         if (this.#deployment === undefined) return;
         await setState(github, what, this.#deployment, this.#status({ state: "success", url: facts.url }));

@@ -75,7 +75,9 @@ export async function up(run: UpRun): Promise<void> {
   run.reached({ applied, adminKey });
   const deployed = fingerprintOf(prepared);
   const unchanged = before?.deployed === deployed && (outcome === "unchanged" || outcome === "started");
-  const wish = { unchanged, seed: before?.lastUp === undefined };
+  const former = before?.commit === plan.commit ? undefined : before?.commit;
+  if (former !== undefined) tell({ after: former });
+  const wish = { unchanged, seed: before?.lastUp === undefined, compare: former !== undefined };
   const advice = fresh(outcome) ? target.selfCheck(plan.name, { instanceName, origins }) : Promise.resolve([]);
   advice.catch(() => undefined);
   await deployTo(prepared, { client, adminKey, origins }, wish, timeline, tell, deps);
@@ -107,9 +109,23 @@ const SAID: Readonly<Record<Applied["outcome"], string>> = {
   unchanged: "runs already as wanted",
 };
 
-/** Removes one preview and its database; returns what was removed, in the place's own words. */
-export async function down(name: string, target: Target, run: PreviewRun): Promise<readonly string[]> {
+/**
+ * Removes one preview and its database; returns what was removed, in the place's own words. What somebody else has
+ * under the same name stays.
+ * @param preview with the pull request that it goes for; without, whosever it is
+ */
+export async function down(
+  { name, number }: { readonly name: string; readonly number?: number },
+  target: Target,
+  run: PreviewRun,
+): Promise<readonly string[]> {
   const { inputs, repository, timeline, deps } = run;
+  const found = number === undefined ? undefined : await target.find(name);
+  if (found !== undefined && found.number !== number) {
+    const whose = found.number === undefined ? "a branch" : `pull request ${found.number}`;
+    deps.log.notice(`Preview ${name} on ${target.where} is that of ${whose}, and stays.`);
+    return [];
+  }
   const removed = await timeline.phase("remove", async () => [
     ...(await target.remove(name)),
     ...(await dropOf(name, inputs, repository, deps)),

@@ -27,6 +27,8 @@ interface Access {
   readonly keys: AuthKeys | undefined;
   /** Aborts when the backend has ended. */
   readonly signal: AbortSignal;
+  /** A relay that looks at the push on its way; undefined where nobody looks. */
+  readonly through?: string | undefined;
 }
 
 /** Sets all variables in one batch and returns their names, sorted. */
@@ -79,7 +81,7 @@ function describe(functions: unknown, tables: unknown): string {
 export async function deployProject(
   prepared: Deployable,
   launched: Served,
-  { adminKey, client, signal }: Access,
+  { adminKey, client, signal, through }: Access,
   deps: Deps,
 ): Promise<string | undefined> {
   const { project, inputs } = prepared;
@@ -94,6 +96,7 @@ export async function deployProject(
       showDocuments: inputs.showDocuments,
       repositoryRoot: prepared.workspace,
       signal,
+      ...(through === undefined ? {} : { through }),
     }),
   );
   const [functions, tables] = await Promise.all([

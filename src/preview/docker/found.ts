@@ -4,7 +4,7 @@ import { LABEL, type Labels } from "../../backend/docker/labels.ts";
 import { listNetworks, type NetworkEntry } from "../../backend/docker/networks.ts";
 import { listVolumes, type VolumeEntry } from "../../backend/docker/volumes.ts";
 import type { FoundPreview } from "../target.ts";
-import { isOurs, labelFilters, namesOf } from "./names.ts";
+import { isOurs, KIND_FILTER, labelFilters, namesOf } from "./names.ts";
 
 /** Everything of one preview that the engine has. */
 export interface Found {
@@ -17,19 +17,39 @@ export interface Found {
 /** What carries all our labels for one preview; three calls at once. */
 export async function findParts(engine: Engine, repository: string, preview: string): Promise<Found> {
   const label = labelFilters(repository, preview);
+  return (await findAmong(engine, repository, preview, label)).found;
+}
+
+/** The same, and the containers of all other previews on the host, of whichever repository; no call more. */
+export async function findWithOthers(
+  engine: Engine,
+  repository: string,
+  preview: string,
+): Promise<{ readonly found: Found; readonly others: readonly ContainerEntry[] }> {
+  return await findAmong(engine, repository, preview, [KIND_FILTER]);
+}
+
+async function findAmong(
+  engine: Engine,
+  repository: string,
+  preview: string,
+  containerFilters: readonly string[],
+): Promise<{ found: Found; others: ContainerEntry[] }> {
+  const label = labelFilters(repository, preview);
   const names = namesOf(repository, preview);
   const [containers, volumes, networks] = await Promise.all([
-    listContainers(engine, { label }),
+    listContainers(engine, { label: containerFilters }),
     listVolumes(engine, label),
     listNetworks(engine, label),
   ]);
   const ours = ({ labels }: { readonly labels: Labels }): boolean => isOurs(labels, names);
-  return {
+  const found = {
     preview,
     containers: containers.filter(ours),
     volumes: volumes.filter(ours),
     networks: networks.filter(ours),
   };
+  return { found, others: containers.filter((one) => !ours(one)) };
 }
 
 /** The same for every preview of a repository, also of those of which only a volume or a network is left. */

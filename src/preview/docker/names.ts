@@ -46,10 +46,13 @@ export function ownerLabels({ repository, preview, id }: Names, number: number |
   };
 }
 
+/** Filter for the engine's lists: everything of every preview. */
+export const KIND_FILTER = `${LABEL.kind}=preview`;
+
 /** Filters for the engine's lists: everything of a repository, or of one preview of it. */
 export function labelFilters(repository: string, preview?: string): string[] {
   return [
-    `${LABEL.kind}=preview`,
+    KIND_FILTER,
     `${LABEL.repository}=${repository.toLowerCase()}`,
     ...(preview === undefined ? [] : [`${LABEL.preview}=${preview}`]),
   ];

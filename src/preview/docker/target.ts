@@ -8,7 +8,18 @@ import { createVolume, removeVolume } from "../../backend/docker/volumes.ts";
 import { ActionError } from "../../runner/errors.ts";
 import type { Deps } from "../../system/deps.ts";
 import type { Applied, FoundPreview, Health, PreviewSpec, Target } from "../target.ts";
-import { backendOf, dataOf, describe, type Found, findAll, findParts, isEmpty, markersOf } from "./found.ts";
+import { checkClaims } from "./claims.ts";
+import {
+  backendOf,
+  dataOf,
+  describe,
+  type Found,
+  findAll,
+  findParts,
+  findWithOthers,
+  isEmpty,
+  markersOf,
+} from "./found.ts";
 import { healthOf } from "./health.ts";
 import { isOurs, type Names, namesOf, nameTaken, ownerLabels } from "./names.ts";
 import { choosePorts, withFreePorts } from "./ports.ts";
@@ -59,13 +70,14 @@ export class DockerTarget implements Target {
   async apply(spec: PreviewSpec): Promise<Applied> {
     const names = namesOf(spec.repository, spec.name);
     const { dashboardImage, pull } = this.#options;
-    const [found, image, dashboard, network] = await Promise.all([
-      findParts(this.#engine, spec.repository, spec.name),
+    const [{ found, others }, image, dashboard, network] = await Promise.all([
+      findWithOthers(this.#engine, spec.repository, spec.name),
       ensureImage(this.#engine, this.#options.image, pull, this.#deps),
       dashboardImage === undefined ? undefined : ensureImage(this.#engine, dashboardImage, pull, this.#deps),
       this.#proxyNetwork(),
     ]);
     this.#image = image;
+    checkClaims(spec, found, others, this.where);
     const { data, made } = await this.#data(names, spec, found);
     this.#known.set(spec.name, { ...found, volumes: made ? [...found.volumes, data] : found.volumes });
     return await withFreePorts(choosePorts(backendOf(found), data), async (ports) => {

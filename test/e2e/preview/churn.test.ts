@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { churn } from "./churn.ts";
 import { type PreviewHost, startHost } from "./world.ts";
 
-const numbers = [1, 2, 3, 4];
+const numbers = [1, 2, 3];
 let host: PreviewHost;
 beforeAll(async () => {
   host = await startHost(numbers);
@@ -13,6 +13,7 @@ afterAll(async () => {
 });
 
 it("leaves exactly the previews of open pull requests, whenever jobs are killed, and what is of others", async () => {
-  const seed = Number(process.env["CHURN_SEED"] ?? "7");
-  expect(await churn({ host, numbers, steps: 10, seed, atOnce: 2 })).not.toEqual([]);
+  // Of this seed an opening, a push and a closing are killed, and one pull request stays closed.
+  const seed = Number(process.env["CHURN_SEED"] ?? "147");
+  expect(await churn({ host, numbers, steps: 6, seed, atOnce: 2 })).not.toEqual([]);
 }, 480_000);

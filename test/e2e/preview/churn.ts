@@ -7,6 +7,7 @@ import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { Job, type StepOptions, type StepResult } from "../../support/job.ts";
+import { seeded } from "../../support/random.ts";
 import { makeProject } from "../harness/act.ts";
 import { processes } from "../harness/processes.ts";
 import { root } from "../harness/tools.ts";
@@ -21,17 +22,6 @@ export interface Churn {
   readonly seed: number;
   /** Jobs of different pull requests at once. */
   readonly atOnce: number;
-}
-
-/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
-function randomness(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 interface Kill {
@@ -110,7 +100,7 @@ function next(host: PreviewHost, number: number, commit: string, random: number)
 
 /** @returns the numbers of the pull requests that are open in the end; each has exactly its preview then */
 export async function churn({ host, numbers, steps, seed, atOnce }: Churn): Promise<number[]> {
-  const random = randomness(seed);
+  const random = seeded(seed);
   const project = await makeProject();
   symlinkSync(join(root, "node_modules"), join(project, "node_modules"));
   const workflow = new Workflow(host, project);

@@ -1,4 +1,6 @@
 /** One pull request's life in a local runner, its preview on another machine behind SSH. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ActRun } from "../harness/act.ts";
 import { makeProject } from "../harness/act.ts";
@@ -71,12 +73,17 @@ describe("a pull request", () => {
       expect(again.output("convex")).toContain("is deployed already");
 
       pull.commit = commitOf(2);
+      const extra =
+        'import { query } from "./_generated/server";\nexport const one = query({ args: {}, handler: () => 1 });\n';
+      writeFileSync(join(project, "convex/extra.ts"), extra);
       const second = await on(1, "synchronize");
       expect(second.outputs("convex")).toMatchObject({ outcome: "unchanged", deployed: "true", commit: commitOf(2) });
       // Seeded once: three rooms, not six.
       expect(JSON.parse(await get(host, "https://pr-1-site.preview.test/rooms"))).toHaveLength(3);
       expect(host.github.comments).toHaveLength(1);
-      expect(host.github.comments[0]?.body).toContain(commitOf(2).slice(0, 7));
+      expect(host.github.comments[0]?.body).toContain(`Commit \`${commitOf(2).slice(0, 7)}\``);
+      expect(host.github.comments[0]?.body).toContain(`What this push changed after \`${commitOf(1).slice(0, 7)}\``);
+      expect(host.github.comments[0]?.body).toContain("| Functions | + extra:one |");
 
       pull.state = "closed";
       const last = await on(1, "closed");
@@ -112,7 +119,6 @@ describe("a pull request", () => {
       expect(told.every((body) => body.includes("Preview removed"))).toBe(true);
       expect(real.summary).toMatch(/pr-4 \| .* MB \| .* MB \| stays/);
 
-      await sweep({ TTL: "1m" });
       const four = state.pullRequests.find(({ number }) => number === 4);
       if (four !== undefined) four.state = "closed";
       await sweep();

@@ -151,6 +151,23 @@ describe("a preview on an engine", () => {
     await docker("network", "rm", "bystanders");
   });
 
+  it("takes neither another pull request's data nor another repository's host name", async () => {
+    const target = await localTarget();
+    const origins = { cloud: "https://pr-8.preview.test", site: "https://pr-8-site.preview.test" };
+    // `host` needs no proxy to be there.
+    const behind = await localTarget({ proxy: "traefik", proxyNetwork: "host" });
+    await behind.apply(previewSpec("pr-8", { origins }));
+    const here = (await docker("ps", "-aq")).split("\n");
+    await expect(target.apply(previewSpec("pr-8", { number: 9 }))).rejects.toMatchObject({ code: "preview-shared" });
+    const other = { proxy: "traefik" as const, proxyNetwork: "host", repository: "acme/other" };
+    const same = previewSpec("pr-8", { origins, repository: "acme/other" });
+    await expect((await localTarget(other)).apply(same)).rejects.toMatchObject({ code: "preview-host-taken" });
+    expect((await docker("ps", "-aq")).split("\n")).toEqual(here);
+    expect((await behind.apply(previewSpec("pr-8", { origins }))).outcome).toBe("unchanged");
+    await behind.remove("pr-8");
+    expect(await before.leftovers()).toEqual([]);
+  });
+
   it("is listed with what it uses, and only that of its repository", async () => {
     const target = await localTarget();
     for (const spec of ["pr-5", "pr-6"].map((name) => previewSpec(name))) {

@@ -126,9 +126,18 @@ describe("code from outside", () => {
   it.each(OUTSIDE)("of %s waits for the label, and its event alone counts", (_, fields, actor) => {
     const event = (action: string, more: Parameters<typeof pullRequestEvent>[1] = {}) =>
       plan(pullRequestEvent(action, { ...fields, target: true, ...more }), { forkLabel }, actor);
-    expect(event("opened")).toMatchObject({ action: "skip", why: expect.stringContaining("its commit 1111111 waits") });
-    expect(event("labeled", { labels: ["bug", forkLabel], label: "bug" })).toMatchObject({ action: "skip" });
-    expect(event("reopened", { labels: [forkLabel] })).toMatchObject({ action: "skip" });
+    const why = expect.stringContaining("its commit 1111111 waits");
+    expect(event("opened")).toMatchObject({ action: "skip", why, waits: true });
+    // The commit may be up already.
+    const bug = event("labeled", { labels: ["bug", forkLabel], label: "bug" });
+    expect(bug).toMatchObject({ action: "skip" });
+    for (const other of [bug, event("edited")]) expect(other).not.toHaveProperty("waits");
+    expect(event("reopened", { labels: [forkLabel] })).toMatchObject({
+      action: "skip",
+      waits: true,
+      staleLabel: forkLabel,
+    });
+    expect(event("ready_for_review")).toHaveProperty("waits");
     expect(event("labeled", { labels: [forkLabel], label: forkLabel, sender: "grace" })).toMatchObject({
       action: "up",
       fork: true,
@@ -137,6 +146,7 @@ describe("code from outside", () => {
     });
     expect(event("synchronize", { labels: [forkLabel], commit: NEXT })).toMatchObject({
       action: "skip",
+      waits: true,
       staleLabel: forkLabel,
     });
     expect(event("synchronize", { commit: NEXT })).not.toHaveProperty("staleLabel");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readPreviewInputs } from "../../../src/preview/inputs.ts";
-import { checkPreviewInputs } from "../../../src/preview/rules.ts";
+import { checkNeeds, checkPreviewInputs } from "../../../src/preview/rules.ts";
 
 const GOOD: Readonly<Record<string, string>> = {
   host: "ssh://deploy@preview.example.com",
@@ -10,9 +10,12 @@ const GOOD: Readonly<Record<string, string>> = {
   "preview-secret": "0123456789abcdef0123456789abcdef",
 };
 
-function check(given: Readonly<Record<string, string>>): void {
+/** As if the event let the command be carried out, or be skipped. */
+function check(given: Readonly<Record<string, string>>, skip = false): void {
   const all = { ...GOOD, ...given };
-  checkPreviewInputs(readPreviewInputs((name) => all[name] ?? ""));
+  const inputs = readPreviewInputs((name) => all[name] ?? "");
+  checkPreviewInputs(inputs);
+  checkNeeds(inputs, skip || inputs.command === "bundle" ? "skip" : inputs.command);
 }
 
 describe("checkPreviewInputs", () => {
@@ -43,6 +46,17 @@ describe("checkPreviewInputs", () => {
     ["input-conflict", { "jwt-private-key": "a key without auth" }],
   ])("answers with %s to %j", (code, given) => {
     expect(() => check(given)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it("misses nothing where nothing is to be done, and no more than a removal needs", () => {
+    const bare = { "ssh-key": "", "known-hosts": "", domain: "", "preview-secret": "" };
+    expect(() => check(bare, true)).not.toThrow();
+    expect(() => check({ command: "down", domain: "", "preview-secret": "" })).not.toThrow();
+    expect(() => check({ ...bare, command: "down" })).toThrow(expect.objectContaining({ code: "input-missing" }));
+    // What contradicts itself does so in every run.
+    expect(() => check({ ...bare, bind: "0.0.0.0" }, true)).toThrow(
+      expect.objectContaining({ code: "input-conflict" }),
+    );
   });
 
   it("reads amounts and times", () => {

@@ -76,19 +76,30 @@ describe("a preview", () => {
   });
   it("is shown with its URL first, then dashboard, commit, what breaks, and when it goes", async () => {
     await using to = await talk();
-    await teller(to).made.ready(PREVIEW, { ...FACTS, changes: CHANGES, against: "main" });
+    await teller(to).made.ready(PREVIEW, { ...FACTS, changes: CHANGES, after: "abcdef0".padEnd(40, "0") });
     const body = to.api.comments[0]?.body ?? "";
     const order = [
       "### ✅ [https://pr-12.preview.example.com](https://pr-12.preview.example.com)",
       "[Dashboard](https://pr-12-dashboard.preview.example.com) · [HTTP actions](https://pr-12-site.preview.example.com)",
       "Commit `1234567` · updated 2026-11-27 18:00 UTC · created 2026-11-26 18:00 UTC",
-      "**What changed against main**",
+      "**What this push changed after `abcdef0`**",
       "Breaking for clients",
       "rooms:drop is gone",
       "| Functions | + rooms:add",
       "Goes away when this pull request is closed, or on 2026-12-04 18:00 UTC without another push.",
     ].map((part) => body.indexOf(part));
     expect(order.every((at, index) => at >= 0 && (index === 0 || at > (order[index - 1] ?? 0)))).toBe(true);
+  });
+  it("keeps what its commit changed where another run has nothing to push, and no longer", async () => {
+    await using to = await talk();
+    const { made } = teller(to);
+    await made.ready(PREVIEW, { ...FACTS, changes: CHANGES, after: "abcdef0".padEnd(40, "0") });
+    for (const commit of [COMMIT, "f".repeat(40)]) {
+      await made.ready(PREVIEW, { ...FACTS, commit, updated: new Date(NOW + 60_000) });
+      const body = to.api.comments[0]?.body ?? "";
+      expect(body).toContain("updated 2026-11-27 18:01 UTC");
+      expect(body.split("rooms:drop is gone")).toHaveLength(commit === COMMIT ? 2 : 1);
+    }
   });
   it("that failed says why and what to do, and leaves the former deployment as it is", async () => {
     await using to = await talk();

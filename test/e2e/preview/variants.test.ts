@@ -1,24 +1,63 @@
-/** A preview whose data is in a database of its own on a server that the user names. */
+/** Previews that are reached or kept in other ways: at ports of the host, with a database elsewhere. One host for all. */
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { systemHttp } from "../../../src/system/http.ts";
 import { type Cluster, postgresPrograms, startCluster } from "../../unit/backend/postgres.ts";
 import { makeProject } from "../harness/act.ts";
+import { remoteAddress } from "../harness/remote.ts";
 import { outsideAddress } from "../harness/sandbox.ts";
 import { commitOf, type PreviewHost, pullRequestEvent, startHost, step } from "./world.ts";
 
 const programs = await postgresPrograms();
 let host: PreviewHost;
 let cluster: Cluster | undefined;
+beforeAll(async () => {
+  host = await startHost([9]);
+}, 120_000);
+afterAll(async () => {
+  await host.stop();
+});
+
+describe("a preview without a proxy", () => {
+  it("has addresses of its own that hold inside and outside, over pushes and other settings", async () => {
+    const project = await makeProject();
+    const clean = await host.inventory();
+    const urls = new Set<string>();
+    for (const number of [1, 2]) {
+      const pull = host.github.state.open(number, { commit: commitOf(number) });
+      const inputs = { proxy: "none", deploy: "false", memory: "512m" };
+      const up = async (more: Readonly<Record<string, string>> = {}) =>
+        await step({ host, project, event: pullRequestEvent(host, number, "opened"), inputs: { ...inputs, ...more } });
+      const first = await up();
+      const url = first.outputs.get("url") ?? "";
+      expect(url).toMatch(new RegExp(`^http://${remoteAddress}:\\d+$`));
+      expect((await systemHttp.request(`${url}/instance_name`)).text()).toBe(`pr-${number}`);
+      // It asked itself from inside, and found nothing to warn of.
+      expect(first.log).not.toContain("cannot reach itself");
+      pull.commit = commitOf(number + 10);
+      const again = await up({ memory: "600m" });
+      expect(again.outputs.get("outcome")).toBe("recreated");
+      expect(again.outputs.get("url")).toBe(url);
+      urls.add(url);
+    }
+    expect(urls.size).toBe(2);
+    for (const number of [1, 2]) {
+      const pull = host.github.state.pullRequests.find((one) => one.number === number);
+      if (pull !== undefined) pull.state = "closed";
+      const event = pullRequestEvent(host, number, "closed");
+      await step({ host, project, event, inputs: { command: "down", proxy: "none" } });
+    }
+    expect(await host.inventory()).toEqual(clean);
+  }, 300_000);
+});
 
 describe.skipIf(programs === undefined)("a preview with postgres-url", () => {
   beforeAll(async () => {
-    host = await startHost([9]);
     // The server's own user may not enter the scratch folder.
     cluster = await startCluster(programs ?? "", false, outsideAddress, "/run");
   }, 120_000);
   afterAll(async () => {
     await cluster?.stop();
-    await host.stop();
   });
 
   const url = (): string => `postgresql://postgres:pg%2Fpass@${outsideAddress}:${cluster?.port}`;
