@@ -77,6 +77,13 @@ function readEndpoint(env: Variables): Pick<S3Settings, "endpoint"> {
  * @throws ActionError `s3-settings-invalid`
  */
 export function readS3Settings(env: Variables): S3Settings | undefined {
+  const strange = Object.keys(env).filter((name) => name.startsWith("S3_STORAGE_") && !BUCKET_VARIABLES.includes(name));
+  if (strange.length > 0) {
+    throw invalid(
+      `backend-env sets ${strange.join(", ")}, which the backend does not know, so it would keep its files elsewhere.`,
+      `The five are ${BUCKET_VARIABLES.join(", ")}.`,
+    );
+  }
   if (!BUCKET_VARIABLES.some((name) => given(env, name))) return undefined;
   const missing = DECISIVE.filter((name) => !given(env, name));
   if (missing.length > 0) {

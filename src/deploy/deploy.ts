@@ -8,6 +8,7 @@ import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { setOutput } from "../runner/outputs.ts";
+import { REPORT_DEFECT } from "../runner/run.ts";
 import { seconds, writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
@@ -58,7 +59,10 @@ async function check(run: Run): Promise<ReadonlyMap<string, string>> {
   const { prepared, client, findings, deps } = run;
   const { inputs, project, scan, variables } = prepared;
   if (inputs.preflight === "off") return await client.listVariables();
-  findings.push(...(await checkDeployment(client, inputs.adminKey, project.cli.version, deps.http)));
+  // With a key that no backend takes, every question fails, and would be told as a fault of the backend.
+  if (findings.every(({ level }) => level !== "error")) {
+    findings.push(...(await checkDeployment(client, inputs.adminKey, project.cli.version, deps.http)));
+  }
   const broken = findings.some(({ level }) => level === "error");
   const present = await client.listVariables().catch((error: unknown) => {
     // Why it cannot be asked is among the findings already.
@@ -152,11 +156,25 @@ async function stillServed({ client, tell }: Run, modules: ReadonlyMap<string, s
   }
 }
 
+/** Rejects with the signal's reason as soon as it is aborted, whatever becomes of the work. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 /**
  * The deploy action: checks everything, sets variables, pushes, proves that what was pushed is what is served.
  * @param startedAt when the step began, milliseconds since the epoch
+ * @param cancelled aborted when the job is cancelled: what was done by then is told, and the CLI ends with the process
  */
-export async function deploy(read: ReadInput, deps: Deps, startedAt: number): Promise<void> {
+export async function deploy(read: ReadInput, deps: Deps, startedAt: number, cancelled: AbortSignal): Promise<void> {
   const timeline = new Timeline(deps.clock, startedAt);
   let report: DeployReport = {};
   let inputs: DeployInputs | undefined;
@@ -179,7 +197,7 @@ export async function deploy(read: ReadInput, deps: Deps, startedAt: number): Pr
     const prepared = await prepare(inputs, deps);
     tell({ cliVersion: prepared.project.cli.version });
     const client = new DeploymentClient({ ...deps, url, adminKey: inputs.adminKey });
-    await deployTo({ prepared, client, timeline, tell, findings, deps });
+    await unlessAborted(cancelled, deployTo({ prepared, client, timeline, tell, findings, deps }));
     await writeSummary(deploySummary(report, timeline, deps.clock.now()));
     deps.log.info(
       inputs.dryRun
@@ -196,10 +214,16 @@ export async function deploy(read: ReadInput, deps: Deps, startedAt: number): Pr
         });
       }
     }
-    if (error instanceof ActionError) {
-      await writeSummary(failureSummary(error, report, timeline));
-      if (inputs !== undefined) await tellPullRequest(inputs, report, error, deps);
-    } else deps.log.debug(messageOf(error));
+    const underWay = report.plan !== undefined && report.live !== true && report.dryRun !== true;
+    if (cancelled.aborted && underWay) {
+      tell({ doubts: ["The job was cancelled during the deploy: whether the new code is live is not known."] });
+    }
+    const shown =
+      error instanceof ActionError
+        ? error
+        : new ActionError("internal", messageOf(error), REPORT_DEFECT, { cause: error });
+    await writeSummary(failureSummary(shown, report, timeline));
+    if (inputs !== undefined && !cancelled.aborted) await tellPullRequest(inputs, report, shown, deps);
     throw error;
   }
 }

@@ -29,8 +29,8 @@ function patientHttp(http: Http, ca: string | undefined): Http {
   return {
     request: (url, options = {}) =>
       http.request(url, {
-        timeoutMs: REQUEST_MS,
         ...options,
+        timeoutMs: Math.min(options.timeoutMs ?? REQUEST_MS, REQUEST_MS),
         ...(ca === undefined || !url.startsWith("https:") ? {} : { tls: { ca } }),
       }),
     stream: (url, options) => http.stream(url, options),

@@ -20,7 +20,7 @@ export const GRACE_MS = 6000;
 
 export class JobCancelled extends ActionError {
   constructor() {
-    super("job-cancelled", "The job was cancelled.", "Run it again; what was begun was ended and removed.");
+    super("job-cancelled", "The job was cancelled.", "Run it again; the job summary says what was done already.");
   }
 }
 
@@ -28,7 +28,7 @@ function onSignals(graceMs: number): AbortSignal {
   const cancelled = new AbortController();
   const cancel = (): void => {
     if (graceMs === 0 || cancelled.signal.aborted) {
-      info("The job was cancelled; the post step ends what was started.");
+      info("The job was cancelled; a post step, where there is one, ends what was started.");
       process.exit(130);
     }
     info("The job was cancelled: ending what was started.");

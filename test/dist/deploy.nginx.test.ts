@@ -130,6 +130,16 @@ describe("the deploy bundle", () => {
     }
   });
 
+  it("says what is set and what is not known when the job is cancelled", LONG, async () => {
+    const killWhen = { log: /Deploying to /, signal: "SIGINT" } as const;
+    const result = await step({ env: "CANCELLED=1" }, { killWhen });
+    expect(result.exitCode, result.log).not.toBe(0);
+    expect(codeOf(result), result.log).toBe("job-cancelled");
+    expect(result.summary).toContain("whether the new code is live is not known");
+    expect(result.summary).toMatch(/Added before the push: .*CANCELLED/);
+    expect(await variablesOf(standin)).toHaveProperty("CANCELLED");
+  });
+
   it("says what is live when a later step fails", LONG, async () => {
     const result = await step({ smoke: 'rooms:greeting {} => "else"', env: "GREETING=hello" });
     expect(codeOf(result), result.log).toBe("smoke-failed");

@@ -26,4 +26,12 @@ describe("what looks like a secret in a backend's log", () => {
   ])("is in %s", (line, expected) => {
     expect(clean(line)).toBe(expected);
   });
+
+  it("is found in a line of any length, of which only the beginning is kept", () => {
+    const key = `name|${"0a".repeat(40)}`;
+    const line = clean(`${key} ${"1-a.".repeat(100_000)}`);
+    expect(line).toMatch(/^\*\*\* 1-a\./);
+    expect(line).toContain("(400086 characters)");
+    expect(line.length).toBeLessThan(17_000);
+  });
 });

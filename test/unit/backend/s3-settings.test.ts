@@ -47,14 +47,21 @@ describe("readS3Settings", () => {
     expect(refusal(some)).toMatchObject({ code: "s3-settings-invalid" });
     expect(refusal(some).message).toContain("missing: AWS_REGION, S3_STORAGE_FILES_BUCKET");
   });
+  it("repeats no login of an endpoint that is none", () => {
+    expect(refusal({ ...ALL, S3_ENDPOINT_URL: "ftp://user:topsecretpw@h" }).message).not.toContain("topsecretpw");
+  });
+  it("names variables that only look like those of the backend", () => {
+    const message = refusal({ AWS_REGION: "eu-west-1", S3_STORAGE_BUCKET: "one" }).message;
+    expect(message).toContain("sets S3_STORAGE_BUCKET, which the backend does not know");
+  });
   it("takes no half of the keys, and none of them", () => {
     expect(refusal({ ...ALL, AWS_SECRET_ACCESS_KEY: "" }).message).toContain("AWS_SECRET_ACCESS_KEY is missing");
     expect(readS3Settings({ ...ALL, AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "" })?.keys).toBeUndefined();
   });
   it.each([
     ["", "is empty"],
-    ["s3.example.com", "no URL"],
-    ["ftp://s3.example.com", "no URL"],
+    ["s3.example.com", "no http or https URL"],
+    ["ftp://s3.example.com", "no http or https URL"],
   ])("takes no endpoint %j", (S3_ENDPOINT_URL, why) => {
     expect(refusal({ ...ALL, S3_ENDPOINT_URL }).message).toContain(why);
   });

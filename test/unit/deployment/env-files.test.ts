@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readEnvFiles } from "../../../src/deployment/env-files.ts";
 import { directoryWith } from "./support.ts";
@@ -16,6 +18,14 @@ describe("readEnvFiles", () => {
     await expect(readEnvFiles([path], workspace.path)).rejects.toMatchObject({
       code: "env-file-unreadable",
       message: expect.stringContaining(path),
+    });
+  });
+  it("takes no file that would arrive as other bytes than it has", async () => {
+    await using workspace = await directoryWith({});
+    await writeFile(join(workspace.path, "latin.env"), Buffer.from("A=\xff\xfe", "latin1"));
+    await expect(readEnvFiles(["latin.env"], workspace.path)).rejects.toMatchObject({
+      code: "env-file-unreadable",
+      hint: "Save it as UTF-8.",
     });
   });
 });

@@ -160,4 +160,12 @@ describe("notices", () => {
       named.sort(),
     );
   });
+
+  it("take names that every object has for what they are", () => {
+    expect([...parseVariables("constructor=a\ntoString=b\ntoString=c", "env").variables]).toEqual([
+      ["constructor", "a"],
+      ["toString", "c"],
+    ]);
+    expect(() => parseVariables("__proto__=x", "env")).toThrow(expect.objectContaining({ code: "env-unreadable" }));
+  });
 });

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { importData, parseImport } from "../../../src/deployment/import.ts";
@@ -26,6 +26,15 @@ async function thrown(work: () => unknown): Promise<ActionError> {
 }
 
 describe("the input import", () => {
+  it("refuses folders, loops and names that no disk takes", async () => {
+    await using files = await directoryWith({ "seed.zip/inside": "x" });
+    await symlink("loop.zip", join(files.path, "loop.zip"));
+    const refusal = async (text: string) => (await thrown(() => parseImport(text, files.path))).code;
+    expect(await refusal("seed.zip")).toBe("import-source-invalid");
+    expect(await refusal("loop.zip")).toBe("import-file-missing");
+    expect(await refusal(`${"a".repeat(300)}.zip`)).toBe("import-file-missing");
+  });
+
   it("names snapshots and tables", async () => {
     await using files = await directoryWith({
       "a/seed.zip": "x",

@@ -198,7 +198,9 @@ describe("a restore into a deployment with data", () => {
     expect((await failing(parts))[0].code).toBe("confirm-missing");
   });
 
-  it("keeps the present data first, encrypted to the identity's own key, and they can be restored", async () => {
+  it("keeps the present data first, encrypted to the identity's own key, and they can be restored", {
+    timeout: 60_000,
+  }, async () => {
     const standin = await target();
     const kept = await fill(standin);
     const folder = join(world.directory, `safety-${++runs}`);
