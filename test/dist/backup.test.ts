@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { fetchManifest } from "../../src/backup/manifest-reader.ts";
+import { fetchManifest, parseManifest } from "../../src/backup/manifest-reader.ts";
 import { DirectoryStore } from "../../src/store/directory.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { collectLog } from "../unit/deployment/support.ts";
@@ -35,7 +35,7 @@ describe("the backup bundle", () => {
       bytes: String(snapshot?.bytes),
       sha256: snapshot?.sha256,
     });
-    expect(JSON.parse(await readFile(main.outputs.get("manifest") ?? "", "utf8"))).toEqual(manifest);
+    expect(parseManifest(await readFile(main.outputs.get("manifest") ?? ""), id)).toEqual(manifest);
     expect(await scene.expectSound(storeIn("good"))).toBe(1);
     expect(main.summary).toContain("### ✅ Backup made and verified");
     expect(main.summary).toContain(`backup-id: ${id}`);
