@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // `npm test`: everything that needs neither an engine, nor a network, nor a program beside Node. The others have configurations of their own.
@@ -10,5 +11,7 @@ export default defineConfig({
     testTimeout: 20_000,
     setupFiles: ["test/quiet.ts"],
     pool: "forks",
+    // One less than there are cores would leave a machine of two with one; much here waits for processes.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 });
