@@ -1,4 +1,4 @@
-import { ActionError, systemCode } from "../runner/errors.ts";
+import { ActionError } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { type DatabaseTarget, type DatabaseWish, prepareDatabase } from "./database.ts";
 import { explain, withClient } from "./database-postgres.ts";
@@ -63,7 +63,7 @@ async function ask<T>(
   try {
     return await withClient(target, wish, MAINTENANCE, work);
   } catch (error) {
-    throw systemCode(error) === undefined && error instanceof ActionError ? error : explain(error, target);
+    throw error instanceof ActionError ? error : explain(error, target);
   }
 }
 

@@ -5,6 +5,9 @@ import type { Store } from "../store/store.ts";
 import type { Deps } from "../system/deps.ts";
 import { error, type Finding, ok, type Verdict } from "./finding.ts";
 
+/** Id of the check, a heading of docs/doctor.md. */
+export const BACKUPS = "backups";
+
 const LATE =
   "What is written after the newest backup is lost with the server, and a backup that fails silently is noticed only then.";
 const UNREAD = "Backups that cannot be read restore nothing, and whether they are there at all is not known.";
@@ -25,9 +28,9 @@ export async function examineBackups(
   const now = new Date(deps.clock.now());
   try {
     const read = (backup: { readonly id: string }): Promise<Date> => snapshotTimeOf(store, backup.id);
-    return [{ check: "backups", ...verdictOf(await checkFreshness(store, maxAgeMs, now, read)) }];
+    return [{ check: BACKUPS, ...verdictOf(await checkFreshness(store, maxAgeMs, now, read)) }];
   } catch (failure) {
     if (!(failure instanceof ActionError)) throw failure;
-    return [{ check: "backups", ...error(failure.message, UNREAD, failure.hint) }];
+    return [{ check: BACKUPS, ...error(failure.message, UNREAD, failure.hint) }];
   }
 }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { BACKUPS } from "../../../src/doctor/backups.ts";
 import { CHECKS, runChecks } from "../../../src/doctor/checks.ts";
 import type { Check, Context } from "../../../src/doctor/context.ts";
 import { NotChecked, ok, worstFirst } from "../../../src/doctor/finding.ts";
@@ -35,7 +36,7 @@ describe("checks", () => {
   it("each have a section of their own in docs/doctor.md, and no other", async () => {
     const page = await readFile(join(import.meta.dirname, "../../../docs/doctor.md"), "utf8");
     const headings = [...page.matchAll(/^### `([a-z-]+)`$/gm)].map(([, id]) => id);
-    expect(headings).toEqual(CHECKS.map(({ id }) => id));
+    expect(headings).toEqual([...CHECKS.map(({ id }) => id), BACKUPS]);
   });
 });
 

@@ -35,10 +35,12 @@ describe("Inputs", () => {
     ["90", 90_000],
     ["45s", 45_000],
     ["2m", 120_000],
+    ["5h", 18_000_000],
+    ["2d", 172_800_000],
   ])("reads the duration %s", (value, ms) => {
     expect(of({ t: value }).duration("t", 1)).toBe(ms);
   });
-  it.each(["0", "5h", "-3", "soon"])("refuses the duration %s", (value) => {
+  it.each(["0", "5w", "1.5h", "-3", "soon"])("refuses the duration %s", (value) => {
     expect(() => of({ t: value }).duration("t", 1)).toThrow(/t: /);
   });
   it.each(["http://x/", "http://x/path", "x.example", "ftp://x", "http://x?q", "https://u:p@x"])(
