@@ -27,7 +27,9 @@ export class JobCancelled extends ActionError {
 function onSignals(graceMs: number): AbortSignal {
   const cancelled = new AbortController();
   const cancel = (): void => {
-    if (graceMs === 0 || cancelled.signal.aborted) {
+    // A second signal comes long after the time that is left, or by mistake.
+    if (cancelled.signal.aborted) return;
+    if (graceMs === 0) {
       info("The job was cancelled; a post step, where there is one, ends what was started.");
       process.exit(130);
     }
