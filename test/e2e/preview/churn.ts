@@ -31,11 +31,9 @@ interface Kill {
 
 class Workflow {
   readonly #host: PreviewHost;
-  readonly #project: string;
 
-  constructor(host: PreviewHost, project: string) {
+  constructor(host: PreviewHost) {
     this.#host = host;
-    this.#project = project;
   }
 
   async run(
@@ -43,7 +41,10 @@ class Workflow {
     event: { readonly name: string; readonly payload: unknown },
     kill?: Kill,
   ): Promise<{ readonly main: StepResult; readonly post: StepResult }> {
-    const job = await Job.create(this.#project);
+    // A checkout of its own, as on GitHub: the CLI writes into the project while it bundles.
+    const project = await makeProject();
+    symlinkSync(join(root, "node_modules"), join(project, "node_modules"));
+    const job = await Job.create(project);
     const file = join(job.directory, "event.json");
     writeFileSync(file, JSON.stringify(event.payload));
     const { remote, proxy, github } = this.#host;
@@ -101,9 +102,7 @@ function next(host: PreviewHost, number: number, commit: string, random: number)
 /** @returns the numbers of the pull requests that are open in the end; each has exactly its preview then */
 export async function churn({ host, numbers, steps, seed, atOnce }: Churn): Promise<number[]> {
   const random = seeded(seed);
-  const project = await makeProject();
-  symlinkSync(join(root, "node_modules"), join(project, "node_modules"));
-  const workflow = new Workflow(host, project);
+  const workflow = new Workflow(host);
   const clean = await host.inventory();
   const turns = new Map<number, Promise<void>>();
   const unfinished = new Set<number>();
