@@ -88,7 +88,10 @@ export class TcpProxy implements AsyncDisposable {
       from.on("error", cut);
       from.on("close", () => {
         this.#sockets.delete(from);
-        void queue.then(() => to.destroy());
+        // One that ended goes when all that it sent has been taken: to end it now would cut what is still on its way.
+        void queue.then(() => {
+          if (!from.readableEnded) to.destroy();
+        });
       });
       this.#sockets.add(from);
     };

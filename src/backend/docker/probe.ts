@@ -1,5 +1,6 @@
 import { execIn } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { API_PORT, SITE_PORT } from "./origins.ts";
 
 /** An origin that does not lead to the backend from inside of its own container. */
 export interface OriginProblem {
@@ -11,7 +12,8 @@ export interface OriginProblem {
 
 /**
  * Asks from inside of the container whether the origins lead back to the backend, as its Node actions and its sign-in
- * will (contract 8.3); with the image's own curl, some 100 ms. The backend must be ready.
+ * will (contract 8.3); with the image's own curl, some 100 ms. The backend must be ready, so that an origin that is its
+ * own port on the loopback needs no question.
  */
 export async function probeOrigins(
   engine: Engine,
@@ -20,9 +22,11 @@ export async function probeOrigins(
 ): Promise<OriginProblem[]> {
   const { cloudOrigin, siteOrigin, instanceName } = origins;
   const [cloud, site] = await Promise.all([
-    whyNot(engine, containerId, `${cloudOrigin}/instance_name`, instanceName),
+    isOwn(cloudOrigin, API_PORT)
+      ? undefined
+      : whyNot(engine, containerId, `${cloudOrigin}/instance_name`, instanceName),
     // The site port answers /version itself, whatever the app routes (contract 1.5).
-    whyNot(engine, containerId, `${siteOrigin}/version`, undefined),
+    isOwn(siteOrigin, SITE_PORT) ? undefined : whyNot(engine, containerId, `${siteOrigin}/version`, undefined),
   ]);
   const problems: OriginProblem[] = [];
   if (cloud !== undefined) {
@@ -40,6 +44,11 @@ export async function probeOrigins(
     });
   }
   return problems;
+}
+
+/** Not `localhost`: what that means is up to the container. */
+function isOwn(origin: string, port: number): boolean {
+  return origin === `http://127.0.0.1:${port}`;
 }
 
 /** What curl says against it. The forwarder may need a moment on a busy machine, hence the retries. */
