@@ -1,6 +1,5 @@
 import { bootFailure, READ_LINES } from "../backend/boot-failure.ts";
 import { waitUntilReady } from "../backend/readiness.ts";
-import { issueAdminKey } from "../credentials/admin-key.ts";
 import { DeploymentClient } from "../deployment/client.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
@@ -18,7 +17,11 @@ function maskKey(adminKey: string, deps: Deps): string {
 export async function bringUp(run: Run): Promise<Usable> {
   const { prepared, timeline, deps, tell } = run;
   const { inputs, instanceSecret } = prepared;
-  const launched = await launch(prepared, run.save, timeline, deps);
+  // Its ciphers take some 20 ms to load, which pass while the backend boots.
+  const [launched, { issueAdminKey }] = await Promise.all([
+    launch(prepared, run.save, timeline, deps),
+    import("../credentials/admin-key.ts"),
+  ]);
   const secret = launched.instanceSecret;
   if (secret !== undefined) deps.log.mask(secret);
   const issue = (format: "current" | "legacy"): string =>
