@@ -8,7 +8,7 @@ export default defineConfig({
     exclude: ["**/*.long.test.ts", "**/*.nginx.test.ts", "**/*.s3.test.ts", "**/*.tools.test.ts", "**/node_modules/**"],
     // The default is a second, which a busy machine may need for starting a process.
     expect: { poll: { timeout: 15_000 } },
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     setupFiles: ["test/quiet.ts"],
     pool: "forks",
     // One less than there are cores would leave a machine of two with one; much here waits for processes.

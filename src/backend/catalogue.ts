@@ -34,6 +34,14 @@ export interface ImageWish {
 
 /** The reference, with the faults that have an error of their own told first. */
 function readImage(image: string): Reference {
+  // Whoever writes a scheme may have written credentials too: not quoted.
+  if (image.includes("://")) {
+    throw new ActionError(
+      "image-invalid",
+      "image: a reference has no scheme and no credentials, as a URL has.",
+      "Write <registry>/<path>@sha256:<64 hex digits>; docker login, in a step before, gives the credentials.",
+    );
+  }
   const at = image.indexOf("@");
   if (at !== -1) checkDigest("image", image.slice(at + 1));
   const reference = parseReference(image);

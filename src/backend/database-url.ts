@@ -40,6 +40,10 @@ function readUrl(input: string, text: string, scheme: RegExp, form: string): URL
     const why = given === undefined ? "it is no URL" : `its scheme is ${given}`;
     throw refused(input, why, `The form is ${form}.`);
   }
+  // URL parsers drop line breaks and tabs; the backend does not.
+  if (/\s/.test(text)) {
+    throw refused(input, "it holds blanks or line breaks", `Write it on one line: ${form}. A blank in it is %20.`);
+  }
   const [authority = ""] = text.replace(scheme, "").split(/[/?#]/, 1);
   const rest = text.replace(scheme, "").slice(authority.length);
   if (!authority.includes("@") && rest.includes("@")) {

@@ -1,7 +1,6 @@
 import type { DeploymentClient } from "../deployment/client.ts";
 import { runCalls } from "../deployment/functions.ts";
-import { checkSignIn } from "../deployment/sign-in.ts";
-import { ActionError } from "../runner/errors.ts";
+import { proveSignIn } from "../deployment/sign-in.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
@@ -24,7 +23,7 @@ export async function checkAfter(
     tell({ ran: done.map(({ path, ms }) => `${path} (${seconds(ms)})`) });
   }
   if (scan.usesOwnSite) {
-    tell({ signIn: await timeline.phase("sign-in", () => checkOwnIssuer(client, deps)) });
+    tell({ signIn: await timeline.phase("sign-in", () => checkIssuer(client, deps)) });
   }
   if (smoke.length > 0) {
     tell({ smoke: await timeline.phase("smoke", () => runSmoke(smoke, { http: deps.http, client, showDocuments })) });
@@ -35,21 +34,14 @@ export async function checkAfter(
  * A green deploy does not mean that sign-in works (contract 12): an app that is its own issuer is asked for its keys.
  * @throws ActionError with the code of the first defect
  */
-async function checkOwnIssuer(client: DeploymentClient, deps: Deps): Promise<string> {
+async function checkIssuer(client: DeploymentClient, deps: Deps): Promise<string> {
   const origins = await client.canonicalUrls();
   if (origins === undefined) return "not checked: this backend does not tell its site origin";
   const jwks = (await client.listVariables()).get("JWKS");
-  const findings = await checkSignIn(deps.http, {
+  return await proveSignIn(deps, {
     siteUrl: origins.site,
     siteOrigin: origins.site,
+    closed: true,
     ...(jwks === undefined ? {} : { jwks }),
   });
-  for (const { level, code, message, hint } of findings) {
-    if (level === "ok") continue;
-    // The site may be closed to this job and open to the backend, which is the one that asks.
-    if (level === "error" && code !== "sign-in-unreachable") throw new ActionError(code, message, hint);
-    deps.log.warning(`${message} → ${hint}`);
-    return message;
-  }
-  return "discovery document and keys answer";
 }

@@ -1,4 +1,5 @@
-import { messageOf } from "../runner/errors.ts";
+import { ActionError, messageOf } from "../runner/errors.ts";
+import type { Deps } from "../system/deps.ts";
 import type { Http, HttpResponse } from "../system/http.ts";
 import { asRecord } from "./json.ts";
 
@@ -21,6 +22,26 @@ export interface SignInCheck {
 }
 
 const SET_KEYS = "Set auth: convex-auth, or push JWT_PRIVATE_KEY and JWKS that belong together.";
+
+/**
+ * The check as the end of a deploy. Warnings are told; the site that this job cannot reach is one of them where `closed`
+ * says that it may be open to the backend, which is the one that asks.
+ * @returns what the summary says
+ * @throws ActionError with the code of the first defect
+ */
+export async function proveSignIn(
+  { http, log }: Pick<Deps, "http" | "log">,
+  check: SignInCheck & { readonly closed: boolean },
+): Promise<string> {
+  const findings = (await checkSignIn(http, check)).filter(({ level }) => level !== "ok");
+  for (const { level, code, message, hint } of findings) {
+    if (level === "error" && !(check.closed && code === "sign-in-unreachable")) {
+      throw new ActionError(code, message, hint);
+    }
+    log.warning(`${message} → ${hint}`);
+  }
+  return findings[0]?.message ?? "discovery document and keys answer";
+}
 
 /**
  * Fetches what the backend itself will fetch for the first token: the discovery document and the keys (contract 8.4).

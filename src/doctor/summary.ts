@@ -35,7 +35,7 @@ export function doctorSummary(url: string, findings: readonly Finding[], ms: num
     well.length === 0
       ? ""
       : `<details><summary>${well.length} found well</summary>\n\n${well.map(({ check, what }) => `- ✅ \`${check}\` ${escapeMarkdown(what)}`).join("\n")}\n\n</details>`,
-    `${findings.length} findings in ${seconds(ms)}. docs/doctor.md explains each check.`,
+    `${findings.length} ${findings.length === 1 ? "finding" : "findings"} in ${seconds(ms)}. docs/doctor.md explains each check.`,
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n\n`;
 }

@@ -4,6 +4,9 @@ import { mask, SHORTEST_MASK } from "./mask.ts";
 /** Linux takes no environment variable above 128 KiB, and inputs are such variables. */
 const LARGEST_INPUT = 120 * 1024;
 
+/** Timers hold 2^31 - 1 milliseconds, and end at once beyond that. */
+const LONGEST_TIMER_MS = 24 * 86_400_000;
+
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** The text of an input by its name, untrimmed; empty when it is not set. */
@@ -82,6 +85,7 @@ export class Inputs {
     const parts = /^(\d{1,6})\s*(s|m|h|d)?$/.exec(value);
     const ms = Number(parts?.[1] ?? 0) * (UNIT_MS[parts?.[2] ?? "s"] ?? 0);
     if (ms === 0) throw refuse(name, value, "seconds, such as 30 or 30s, or a number with m, h or d, such as 2m");
+    if (ms > LONGEST_TIMER_MS) throw refuse(name, value, "at most 24d");
     return ms;
   }
 

@@ -5,7 +5,7 @@ import type { DeploymentClient } from "../deployment/client.ts";
 import { runCalls } from "../deployment/functions.ts";
 import { importData } from "../deployment/import.ts";
 import { push } from "../deployment/push.ts";
-import { checkSignIn } from "../deployment/sign-in.ts";
+import { proveSignIn } from "../deployment/sign-in.ts";
 import { variableRefusal } from "../deployment/variables.ts";
 import { ActionError } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
@@ -138,16 +138,12 @@ export async function checkOwnIssuer(
   if (prepared.scan?.usesOwnSite !== true) return undefined;
   if (prepared.inputs.paused) return "not checked: the deployment is paused";
   const { siteUrl, siteOrigin } = launched.backend;
-  const findings = await checkSignIn(deps.http, {
+  return await proveSignIn(deps, {
     siteUrl,
     siteOrigin,
+    closed: false,
     ...(keys === undefined ? {} : { jwks: keys.jwks }),
   });
-  const errors = findings.filter((finding) => finding.level === "error");
-  for (const { level, message, hint } of findings) if (level === "warning") deps.log.warning(`${message} → ${hint}`);
-  const [first] = errors;
-  if (first !== undefined) throw new ActionError(first.code, first.message, first.hint);
-  return "discovery document and keys answer";
 }
 
 /** What comes after the variables: deploy, import, functions, sign-in check; each is told as soon as it is done. */

@@ -99,7 +99,8 @@ export function checkAuth(inputs: Pick<StartInputs, "auth" | "appUrl" | "jwtPriv
       "Set auth: convex-auth, or leave it out.",
     );
   }
-  if (!URL.canParse(appUrl) || !["http:", "https:"].includes(new URL(appUrl).protocol)) {
+  // URL parsers drop line breaks; SITE_URL would keep them.
+  if (/\s/.test(appUrl) || !URL.canParse(appUrl) || !["http:", "https:"].includes(new URL(appUrl).protocol)) {
     throw invalid("app-url", appUrl, "the web app's URL, such as http://localhost:5173");
   }
 }

@@ -73,6 +73,7 @@ describe("resolveImage", () => {
     [`${DEFAULT_REPOSITORY}:latest`, "version-latest"],
     [`${DEFAULT_REPOSITORY}@sha256:12`, "digest-malformed"],
     ["Not An Image", "image-invalid"],
+    ["https://user:hunter2pass@registry.example/x y", "image-invalid"],
   ])("refuses image %j with %s", (image, code) => {
     expect(codeOf(() => resolveImage({ image }))).toBe(code);
   });

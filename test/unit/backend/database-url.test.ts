@@ -52,6 +52,7 @@ describe("checkPostgresUrl", () => {
     ["postgresql://u:p@a:1,b:2", "several hosts"],
     ["postgresql://u:p@:5432", "host"],
     ["postgresql://u:p@h:99999", "cannot be read"],
+    ["postgresql://u:p@h\r\n:5432", "line breaks"],
     ["postgresql://u:p@%2Fvar%2Frun", "sockets"],
     ["postgresql://u:p@h?host=/var/run", "sockets"],
     ["postgresql://u:p@h#x", "#fragment"],

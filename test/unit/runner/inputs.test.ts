@@ -40,7 +40,7 @@ describe("Inputs", () => {
   ])("reads the duration %s", (value, ms) => {
     expect(of({ t: value }).duration("t", 1)).toBe(ms);
   });
-  it.each(["0", "5w", "1.5h", "-3", "soon"])("refuses the duration %s", (value) => {
+  it.each(["0", "5w", "1.5h", "-3", "soon", "25d", "999999d"])("refuses the duration %s", (value) => {
     expect(() => of({ t: value }).duration("t", 1)).toThrow(/t: /);
   });
   it.each(["http://x/", "http://x/path", "x.example", "ftp://x", "http://x?q", "https://u:p@x"])(

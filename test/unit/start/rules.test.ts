@@ -34,6 +34,7 @@ describe("checkStartInputs", () => {
     ["a host name to bind", { bind: "localhost" }, /bind: "localhost"/],
     ["a variable that the runner uses", { urlVariables: ["PATH"] }, /url-variables: "PATH"/],
     ["a variable with a bad name", { urlVariables: ["VITE-URL"] }, /url-variables: "VITE-URL"/],
+    ["an app-url of two lines", { auth: "convex-auth", appUrl: "http://localhost\n:5173" }, /app-url: /],
     ["an app-url that is none", { auth: "convex-auth", appUrl: "localhost" }, /app-url: "localhost"/],
   ])("refuses %s", (_, changes, message) => {
     expect(() => checkStartInputs(inputs(changes))).toThrow(message);
