@@ -1,4 +1,4 @@
-import { CLIENT_VERSION } from "../deployment/client.ts";
+import { CLIENT_VERSION } from "../deployment/connection.ts";
 import { sizeText } from "../runner/meter.ts";
 import { seconds } from "../runner/summary.ts";
 import { type CompletedExport, expireExport, exportSnapshot } from "../snapshot/export.ts";

@@ -1,15 +1,9 @@
 import { asRecord } from "../deployment/json.ts";
+import { byName, type Difference, joined, list, providerName, tableDifference } from "./difference.ts";
 import type { EnvPlan } from "./env-plan.ts";
 import type { Foretold } from "./foretold.ts";
 import type { DeployedFunction, Live } from "./live.ts";
 import { narrowings, same } from "./validators.ts";
-
-/** What came and went, by name; sorted. */
-export interface Difference {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly string[];
-}
 
 /** The output `changes`. A part that is not known is null: then nobody looked, which is not "no changes". */
 export interface Changes {
@@ -46,6 +40,13 @@ export interface PushFacts {
   readonly components?: readonly string[];
   /** Instead of finish_push's answer, in a dry run. */
   readonly foretold?: Foretold;
+}
+
+/** A push that is over. */
+export interface Pushed {
+  readonly facts: PushFacts;
+  /** What a reader has to know of how far it was looked at. */
+  readonly notes: readonly string[];
 }
 
 /** Compares a push with what was live before it. Pure. */
@@ -134,18 +135,8 @@ function compareModules(before: ReadonlyMap<string, string>, after: ReadonlyMap<
   return { added, removed, changed: changed.sort() };
 }
 
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const texts = (value: unknown): string[] => list(value).map(String);
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
-
-export function byName(before: Iterable<string>, after: Iterable<string>): Difference {
-  const [old, now] = [new Set(before), new Set(after)];
-  return {
-    added: [...now].filter((name) => !old.has(name)).sort(),
-    removed: [...old].filter((name) => !now.has(name)).sort(),
-    changed: [],
-  };
-}
 
 /** One diff of each component, by its path; the root's path is empty. */
 function diffsOf(finished: unknown): [string, Readonly<Record<string, unknown>>][] {
@@ -162,18 +153,6 @@ function cronsOf(finished: unknown): Difference {
   return { added: of("added"), removed: of("deleted"), changed: of("updated") };
 }
 
-function tableTypes(schema: unknown): Map<string, unknown> {
-  const tables = list(asRecord(schema)["tables"]).map(asRecord);
-  return new Map(tables.map((table) => [String(table["tableName"]), table["documentType"]]));
-}
-
-/** Compares two schemas in the form of `schemaDiff`, each of them null where there is none. */
-export function tableDifference(previous: unknown, next: unknown): Difference {
-  const [old, now] = [tableTypes(previous), tableTypes(next)];
-  const changed = [...now.keys()].filter((name) => old.has(name) && !same(old.get(name), now.get(name)));
-  return { ...byName(old.keys(), now.keys()), changed: changed.sort() };
-}
-
 function tablesOf(finished: unknown): Difference {
   const parsed = (text: unknown): unknown => (typeof text === "string" ? JSON.parse(text) : null);
   const all = diffsOf(finished).map(([path, diff]) => {
@@ -183,11 +162,6 @@ function tablesOf(finished: unknown): Difference {
     return { added: named(added), removed: named(removed), changed: named(changed) };
   });
   return joined(all);
-}
-
-function joined(all: readonly Difference[]): Difference {
-  const of = (key: keyof Difference): string[] => all.flatMap((one) => one[key]).sort();
-  return { added: of("added"), removed: of("removed"), changed: of("changed") };
 }
 
 /** An index in both lists is made anew: its filters or dimensions changed (contract 5.2). */
@@ -211,11 +185,6 @@ function indexesOf(finished: unknown): Difference {
 function indexesBefore(indexDiffs: unknown): Difference | null {
   if (indexDiffs === undefined) return null;
   return joined(Object.entries(asRecord(indexDiffs)).map(([path, diff]) => indexDifference(diff, path)));
-}
-
-/** `https://issuer.example (convex)` */
-export function providerName({ domain, issuer, applicationID }: Readonly<Record<string, unknown>>): string {
-  return `${String(domain ?? issuer)}${typeof applicationID === "string" ? ` (${applicationID})` : ""}`;
 }
 
 function authOf(finished: unknown): Difference {

@@ -1,7 +1,7 @@
 import { asRecord } from "../deployment/json.ts";
 import type { BundledModule, CodeFacts, Told } from "./analysis.ts";
 import { withValues } from "./analysis.ts";
-import { byName, type Difference, providerName, tableDifference } from "./changes.ts";
+import { byName, type Difference, providerName, tableDifference } from "./difference.ts";
 import { canonical, same } from "./validators.ts";
 
 /** What the code that is live and the code of a push tell, loaded in the same way. */

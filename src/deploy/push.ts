@@ -4,17 +4,11 @@ import { startRelay } from "../deployment/relay.ts";
 import { ActionError } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
-import type { PushFacts } from "./changes.ts";
+import type { Pushed } from "./changes.ts";
 import type { Live } from "./live.ts";
 import type { Prepared } from "./prepare.ts";
 import { rehearsed } from "./rehearsal.ts";
 import { PushWatch } from "./watch.ts";
-
-export interface Pushed {
-  readonly facts: PushFacts;
-  /** What a reader has to know of how far it was looked at. */
-  readonly notes: readonly string[];
-}
 
 /**
  * Deploys with the project's CLI, looked at by a relay on the way. A dry run ends before anything is stored.

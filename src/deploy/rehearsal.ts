@@ -3,8 +3,8 @@ import type { CodeScan } from "../deployment/env-reads.ts";
 import { messageOf } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { analyse, type BundledModule, type CodeFacts } from "./analysis.ts";
+import type { Pushed } from "./changes.ts";
 import { type Foretold, foretell } from "./foretold.ts";
-import type { Pushed } from "./push.ts";
 import type { PushWatch, Rehearsal } from "./watch.ts";
 
 const REHEARSED: Readonly<Record<Rehearsal, string>> = {

@@ -2,7 +2,8 @@ import type { Finding } from "../deployment/reach.ts";
 import type { ActionError } from "../runner/errors.ts";
 import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
-import type { Changes, Difference } from "./changes.ts";
+import type { Changes } from "./changes.ts";
+import type { Difference } from "./difference.ts";
 import type { EnvPlan } from "./env-plan.ts";
 import { PreflightError } from "./preflight.ts";
 

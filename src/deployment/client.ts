@@ -1,41 +1,7 @@
-import type { Clock } from "../system/clock.ts";
-import type { Log } from "../system/deps.ts";
-import { type Http, HttpFault, type HttpResponse, type HttpStream } from "../system/http.ts";
-import { answerError, BackendError, faultError, readAnswer } from "./backend-error.ts";
+import { BackendError } from "./backend-error.ts";
+import { type CallOptions, CLIENT_VERSION, Connection, isMissing } from "./connection.ts";
 import { asRecord } from "./json.ts";
 import { variableRefusal } from "./variables.ts";
-
-/** Equal to package.json's version (a test checks it). The backend wants three numbers at the end (contract 3.1). */
-export const CLIENT_VERSION = "1.0.0";
-
-export interface ClientOptions {
-  /** Origin of the API; a trailing slash is dropped, as the backend knows no `//api` (contract 3.1). */
-  readonly url: string;
-  readonly adminKey: string;
-  readonly http: Http;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** How often a call is tried where a fault can pass; 4 when absent. */
-  readonly attempts?: number;
-}
-
-export interface CallOptions {
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface RequestOptions extends CallOptions {
-  /** Sent as JSON. */
-  readonly json?: unknown;
-  /** Sent as it is, as `application/octet-stream`. */
-  readonly bytes?: Uint8Array;
-  /** Appended to the URL; never shown in errors. */
-  readonly query?: Readonly<Record<string, string>>;
-  /** Doing it twice is as good as once, so it is tried again after a cut connection, 429 and 503; `GET` always is. */
-  readonly idempotent?: boolean;
-  /** Sends no key. */
-  readonly anonymous?: boolean;
-}
 
 export type FunctionKind = "query" | "mutation" | "action" | "function";
 
@@ -56,97 +22,7 @@ export interface VariableChange {
 }
 
 /** One running deployment over plain HTTP. Every method throws a `BackendError`, or another `ActionError` that names more. */
-export class DeploymentClient {
-  readonly url: string;
-  readonly #key: string;
-  readonly #http: Http;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #attempts: number;
-
-  constructor(options: ClientOptions) {
-    this.url = options.url.replace(/\/+$/, "");
-    this.#key = options.adminKey;
-    this.#http = options.http;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#attempts = options.attempts ?? 4;
-  }
-
-  /** Any answer of 2xx; everything else throws. `path` begins with a slash. */
-  async request(method: "GET" | "HEAD" | "POST", path: string, options: RequestOptions = {}): Promise<HttpResponse> {
-    const what = `${method} ${this.url}${path}`;
-    for (let attempt = 1; ; attempt += 1) {
-      const outcome = await this.#once(method, path, what, options);
-      if (!(outcome instanceof BackendError)) return outcome;
-      const passing = canPass(outcome, method !== "POST" || options.idempotent === true);
-      if (!passing || attempt >= this.#attempts) throw outcome;
-      const waitMs = 200 * 2 ** (attempt - 1);
-      const why = outcome.status === 0 ? outcome.backendCode : `${outcome.status} ${outcome.backendCode}`.trim();
-      this.#log.info(`${what}: ${why}. Next try in ${waitMs / 1000} s (${attempt + 1} of ${this.#attempts}).`);
-      await this.#clock.sleep(waitMs, options.signal);
-    }
-  }
-
-  async #once(
-    method: string,
-    path: string,
-    what: string,
-    options: RequestOptions,
-  ): Promise<HttpResponse | BackendError> {
-    const query = options.query === undefined ? "" : `?${new URLSearchParams(options.query).toString()}`;
-    const body = options.bytes ?? (options.json === undefined ? undefined : JSON.stringify(options.json));
-    try {
-      const response = await this.#http.request(`${this.url}${path}${query}`, {
-        method,
-        headers: {
-          ...this.#headers(options),
-          ...(body === undefined
-            ? {}
-            : { "content-type": options.bytes === undefined ? "application/json" : "application/octet-stream" }),
-        },
-        ...(body === undefined ? {} : { body }),
-        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      });
-      // 560 was the status of a failed function in early releases (contract 6.2).
-      const answered = (response.status >= 200 && response.status < 300) || response.status === 560;
-      return answered ? response : answerError(what, response);
-    } catch (error) {
-      if (error instanceof HttpFault) return faultError(what, error);
-      throw error;
-    }
-  }
-
-  #headers({ anonymous }: RequestOptions): Record<string, string> {
-    return {
-      ...(anonymous === true ? {} : { authorization: `Convex ${this.#key}` }),
-      "convex-client": `convex-selfhost-action-${CLIENT_VERSION}`,
-    };
-  }
-
-  /** The head of a 2xx answer with its body still to come, asked for once; `timeoutMs` is the longest silence then. */
-  async stream(path: string, options: CallOptions = {}): Promise<HttpStream> {
-    const what = `GET ${this.url}${path}`;
-    try {
-      const answer = await this.#http.stream(`${this.url}${path}`, { ...options, headers: this.#headers({}) });
-      if (answer.status === 200) return answer;
-      throw answerError(what, await readAnswer(answer));
-    } catch (error) {
-      throw error instanceof HttpFault ? faultError(what, error) : error;
-    }
-  }
-
-  /** The JSON body of a 2xx answer. */
-  async json(method: "GET" | "POST", path: string, options: RequestOptions = {}): Promise<unknown> {
-    const response = await this.request(method, path, options);
-    try {
-      return response.json();
-    } catch {
-      throw answerError(`${method} ${this.url}${path}`, response);
-    }
-  }
-
+export class DeploymentClient extends Connection {
   /**
    * `full`: the key may write. `decrypts`: a release before 2025-03-18, which only tells that the key is for this
    * instance (contract 3.2).
@@ -164,7 +40,7 @@ export class DeploymentClient {
 
   /** Hash of each module of the root component by its path; `schema.js` and `_deps/*` too (contract 5.2). */
   async moduleHashes(options: CallOptions = {}): Promise<Map<string, string>> {
-    const json = { version: CLIENT_VERSION, adminKey: this.#key };
+    const json = { version: CLIENT_VERSION, adminKey: this.key };
     const answer = await this.json("POST", "/api/get_config_hashes", { ...options, json, idempotent: true });
     const hashes = asRecord(answer)["moduleHashes"];
     const entries = (Array.isArray(hashes) ? hashes : []).map(asRecord);
@@ -173,7 +49,7 @@ export class DeploymentClient {
 
   /** The modules of the root component with their code (contract 5.2). */
   async moduleSources(options: CallOptions = {}): Promise<{ path: string; source: string }[]> {
-    const json = { version: CLIENT_VERSION, adminKey: this.#key };
+    const json = { version: CLIENT_VERSION, adminKey: this.key };
     const answer = await this.json("POST", "/api/get_config", { ...options, json, idempotent: true });
     const { modules } = asRecord(answer);
     const entries = (Array.isArray(modules) ? modules : []).map(asRecord);
@@ -182,7 +58,7 @@ export class DeploymentClient {
 
   /** Whether the key may write, where `check_admin_key` does not tell: an empty report, which needs that right (contract 3.2). */
   async proveWrite(options: CallOptions = {}): Promise<void> {
-    const json = { adminKey: this.#key, spans: [] };
+    const json = { adminKey: this.key, spans: [] };
     await this.request("POST", "/api/deploy2/report_push_completed", { ...options, json, idempotent: true });
   }
 
@@ -192,7 +68,7 @@ export class DeploymentClient {
     body: Readonly<Record<string, unknown>>,
     options: CallOptions & { readonly idempotent?: boolean } = {},
   ): Promise<unknown> {
-    const json = { ...body, adminKey: this.#key };
+    const json = { ...body, adminKey: this.key };
     return await this.json("POST", `/api/deploy2/${endpoint}`, { timeoutMs: 120_000, ...options, json });
   }
 
@@ -294,17 +170,6 @@ export class DeploymentClient {
       throw error;
     }
   }
-}
-
-/** A route that this release does not have; a 404 with a code is another matter (contract 3.1). */
-export function isMissing(error: unknown): boolean {
-  return error instanceof BackendError && error.status === 404 && error.backendCode === "";
-}
-
-function canPass(error: BackendError, idempotent: boolean): boolean {
-  if (error.status === 429) return true; // Refused before anything was done.
-  if (error.status === 0 && error.backendCode === "ECONNREFUSED") return true;
-  return idempotent && (error.status === 503 || ["ECONNRESET", "EPIPE"].includes(error.backendCode));
 }
 
 /** `[Request ID: <16 hex>] Server Error` stands in front of every error text of a function. */

@@ -2,8 +2,8 @@ import type { Annotation } from "../runner/annotations.ts";
 import { ActionError } from "../runner/errors.ts";
 import { withoutDocuments } from "./documents.ts";
 import { type PushPhase, phaseOf, withoutColours } from "./push-output.ts";
-import type { Sources } from "./push-places.ts";
 import { judge } from "./push-rules.ts";
+import type { PushContext } from "./push-verdict.ts";
 
 /** A deploy that failed, with the places to look at. */
 export class PushError extends ActionError {
@@ -26,24 +26,6 @@ export interface PushFailure {
   readonly annotations: readonly Annotation[];
   /** Another deploy or change got in between: repeating the whole deploy may succeed (contract 5.2). */
   readonly retry: boolean;
-}
-
-export interface PushContext {
-  readonly sources: Sources;
-  readonly cliVersion: string;
-  readonly installCommand: string;
-  /** Files with "use node". */
-  readonly nodeModules: readonly string[];
-  readonly showDocuments: boolean;
-}
-
-/** What a rule finds out; the rest is filled in. */
-export interface Verdict {
-  readonly code: string;
-  readonly message: string;
-  readonly hint: string;
-  readonly annotations?: readonly Annotation[];
-  readonly retry?: boolean;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Http } from "../system/http.ts";
 import { wireError } from "./backend-error.ts";
-import type { Verdict } from "./push-failure.ts";
 import { missingRoute } from "./push-refusals.ts";
+import type { Verdict } from "./push-verdict.ts";
 
 /**
  * Which pushes a backend takes, told by what it answers, since it does not tell its version (contract 5.4):

@@ -1,6 +1,6 @@
-import type { PushContext, Verdict } from "./push-failure.ts";
 import type { FailedCall } from "./push-output.ts";
 import { modulePlace, stackPlace, tablePlace } from "./push-places.ts";
+import type { PushContext, Verdict } from "./push-verdict.ts";
 
 /** What an error answer to one of the CLI's calls means (contract 5.2 "Errors of evaluate_push and start_push", 5.4, 12). */
 export function refusedCall(call: FailedCall, context: PushContext): Verdict {

@@ -1,8 +1,8 @@
 import type { Annotation } from "../runner/annotations.ts";
-import type { PushContext, Verdict } from "./push-failure.ts";
 import { failedCallOf, lastWords } from "./push-output.ts";
 import { authPlace, bundleErrors, tablePlace, typeErrors } from "./push-places.ts";
 import { refusedCall } from "./push-refusals.ts";
+import type { PushContext, Verdict } from "./push-verdict.ts";
 
 type Rule = (output: string, context: PushContext) => Verdict | undefined;
 

@@ -6,9 +6,10 @@ import type { Deps } from "../system/deps.ts";
 import { DocumentFilter } from "./documents.ts";
 import { scanFunctions } from "./env-reads.ts";
 import type { Project } from "./project.ts";
-import { classifyPush, type PushContext, PushError, type PushFailure } from "./push-failure.ts";
+import { classifyPush, PushError, type PushFailure } from "./push-failure.ts";
 import { withoutColours } from "./push-output.ts";
 import { olderThan, probeDialect, unfit } from "./push-probe.ts";
+import type { PushContext } from "./push-verdict.ts";
 
 export { PushError };
 

@@ -1,6 +1,7 @@
 import { parseAdminKey } from "../credentials/admin-key.ts";
 import { BackendError } from "../deployment/backend-error.ts";
-import { type DeploymentClient, isMissing } from "../deployment/client.ts";
+import type { DeploymentClient } from "../deployment/client.ts";
+import { isMissing } from "../deployment/connection.ts";
 import { asRecord } from "../deployment/json.ts";
 
 /** What the backend makes of the key; `stripped`: the key is good, and the header that carries it does not arrive. */

@@ -1,5 +1,5 @@
 import { type Manifest, timeOf } from "../backup/manifest.ts";
-import { CLIENT_VERSION } from "../deployment/client.ts";
+import { CLIENT_VERSION } from "../deployment/connection.ts";
 import { span } from "../report/html.ts";
 import type { Objective, Report, ReportCheck, ReportFacts, ReportRow, Verdict } from "../report/report.ts";
 import type { ActionError } from "../runner/errors.ts";

@@ -1,5 +1,6 @@
 import { BackendError } from "../deployment/backend-error.ts";
-import { type CallOptions, type DeploymentClient, isMissing } from "../deployment/client.ts";
+import type { DeploymentClient } from "../deployment/client.ts";
+import { type CallOptions, isMissing } from "../deployment/connection.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 

@@ -1,4 +1,5 @@
-import type { CallOptions, DeploymentClient } from "../deployment/client.ts";
+import type { DeploymentClient } from "../deployment/client.ts";
+import type { CallOptions } from "../deployment/connection.ts";
 import { asRecord } from "../deployment/json.ts";
 
 /** A function that waits for its time. An import does not touch it: it runs afterwards, on the restored data (contract 7.3). */

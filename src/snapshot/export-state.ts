@@ -1,5 +1,6 @@
 import { BackendError } from "../deployment/backend-error.ts";
-import type { CallOptions, DeploymentClient } from "../deployment/client.ts";
+import type { DeploymentClient } from "../deployment/client.ts";
+import type { CallOptions } from "../deployment/connection.ts";
 import { asRecord } from "../deployment/json.ts";
 
 /** An export as the backend tells it (contract 7.1). */

@@ -1,5 +1,6 @@
 import { BackendError } from "../deployment/backend-error.ts";
-import { type DeploymentClient, isMissing } from "../deployment/client.ts";
+import type { DeploymentClient } from "../deployment/client.ts";
+import { isMissing } from "../deployment/connection.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";

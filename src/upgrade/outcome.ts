@@ -1,5 +1,5 @@
 import { type Manifest, timeOf } from "../backup/manifest.ts";
-import { CLIENT_VERSION } from "../deployment/client.ts";
+import { CLIENT_VERSION } from "../deployment/connection.ts";
 import type { Report, ReportCheck, ReportFacts } from "../report/report.ts";
 import { ActionError } from "../runner/errors.ts";
 import { type Phase, seconds } from "../runner/summary.ts";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { PAGES, readAction, withTables, withWorkflows } from "../../bin/readme.ts";
 import { readBackupInputs } from "../../src/backup/inputs.ts";
 import { readDeployInputs } from "../../src/deploy/inputs.ts";
-import { CLIENT_VERSION } from "../../src/deployment/client.ts";
+import { CLIENT_VERSION } from "../../src/deployment/connection.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
 import { readFindBackupInputs } from "../../src/find-backup/inputs.ts";
 import { readIssueInputs } from "../../src/issue/inputs.ts";

@@ -1,12 +1,12 @@
 import { cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Changes, changesOf } from "../../../src/deploy/changes.ts";
+import { type Changes, changesOf, type Pushed } from "../../../src/deploy/changes.ts";
 import { planEnvironment } from "../../../src/deploy/env-plan.ts";
 import { readDeployInputs } from "../../../src/deploy/inputs.ts";
 import { readLive } from "../../../src/deploy/live.ts";
 import { type Prepared, prepare } from "../../../src/deploy/prepare.ts";
-import { type Pushed, pushThrough } from "../../../src/deploy/push.ts";
+import { pushThrough } from "../../../src/deploy/push.ts";
 import { DeploymentClient } from "../../../src/deployment/client.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import type { Deps } from "../../../src/system/deps.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import packageJson from "../../../package.json" with { type: "json" };
 import { BackendError } from "../../../src/deployment/backend-error.ts";
-import { CLIENT_VERSION } from "../../../src/deployment/client.ts";
+import { CLIENT_VERSION } from "../../../src/deployment/connection.ts";
 import { ActionError } from "../../../src/runner/errors.ts";
 import { type Answer, clientFor, collectLog, FakeBackend, jumpingClock, KEY, type Seen } from "./support.ts";
 

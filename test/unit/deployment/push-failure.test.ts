@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { classifyPush, type PushContext } from "../../../src/deployment/push-failure.ts";
+import { classifyPush } from "../../../src/deployment/push-failure.ts";
+import type { PushContext } from "../../../src/deployment/push-verdict.ts";
 
 interface Run {
   title: string;
