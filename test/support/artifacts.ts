@@ -59,6 +59,7 @@ export class FakeArtifacts implements AsyncDisposable {
   corrupts = false;
   /** What the token may do: `read`, `write` or nothing. */
   permission: "write" | "read" | "none" = "write";
+  #nextId = 1001;
   readonly #blobs = new Map<string, Blob>();
   readonly #server = createServer((request, response) => void this.#serve(request, response));
 
@@ -156,7 +157,7 @@ export class FakeArtifacts implements AsyncDisposable {
 
   #create(name: string, run: string): string {
     const artifact: KeptArtifact = {
-      id: this.artifacts.length + 1001,
+      id: this.#nextId++,
       name,
       run,
       createdAt: new Date(Math.floor(Date.now() / 1000) * 1000),
