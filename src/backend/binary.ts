@@ -4,10 +4,11 @@ import { mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ActionError, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
+import { makeFolders } from "../system/folders.ts";
 import type { BackendSpec, BackendState, Ended, RunningBackend, SaveState } from "./backend.ts";
 import { type Addresses, backendArguments, backendEnvironment, type Layout, layoutOf } from "./binary-command.ts";
 import { choosePorts, lostPort } from "./binary-ports.ts";
-import { passData, takeData } from "./data-lock.ts";
+import { dataUnusable, passData, takeData } from "./data-lock.ts";
 import { fullDisk } from "./disk-space.ts";
 import { tailOf } from "./log-tail.ts";
 import { nodePath } from "./node-path.ts";
@@ -78,7 +79,11 @@ async function prepare(spec: BackendSpec, layout: Layout, owner: string, deps: D
   await mkdir(layout.directory, { mode: 0o700 });
   await writeFile(join(layout.directory, OWNER_FILE), owner, { mode: 0o600 });
   await mkdir(layout.temp, { mode: 0o700 });
-  await mkdir(layout.data, { recursive: true, mode: 0o700 });
+  try {
+    makeFolders(layout.data, 0o700);
+  } catch (error) {
+    throw spec.data === undefined ? error : dataUnusable(layout.data, error);
+  }
   if (spec.data === undefined) return;
   const table = processTable(deps);
   const startTime = (await table.startTime(process.pid)) ?? "";

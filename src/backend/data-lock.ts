@@ -1,6 +1,6 @@
 import { readFile, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ActionError, systemCode } from "../runner/errors.ts";
+import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { ProcessTable } from "./process-table.ts";
 
 /** Two backends on one SQLite file both write to it, and neither says a word (contract 1.4): so a kept directory has one owner, and the mark of one that is gone counts for nothing. */
@@ -51,6 +51,16 @@ function inUse(directory: string, holder?: Holder): ActionError {
     "data-in-use",
     `data: ${directory} is used by ${by}; two backends on one database file damage each other's view of it unnoticed.`,
     "Wait for the other one to end, or give each its own directory.",
+  );
+}
+
+/** The directory of `data` cannot be made. */
+export function dataUnusable(directory: string, error: unknown): ActionError {
+  return new ActionError(
+    "data-directory",
+    `data: ${directory} cannot be made: ${messageOf(error)}.`,
+    "Name a directory that this job may write, or with Docker a volume (a name without a slash).",
+    { cause: error },
   );
 }
 

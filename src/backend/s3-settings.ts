@@ -1,4 +1,5 @@
 import { ActionError } from "../runner/errors.ts";
+import { BUCKET_RULE, isBucketName } from "../store/bucket-name.ts";
 
 /** A bucket that the backend will use, and the variables that name it. */
 export interface Bucket {
@@ -72,6 +73,17 @@ function readEndpoint(env: Variables): Pick<S3Settings, "endpoint"> {
   return { endpoint: new URL(text) };
 }
 
+/** A store answers such a name with whatever it takes it for: another bucket, a folder in one, or nothing. */
+function checkNames(env: Variables): void {
+  const odd = BUCKET_VARIABLES.filter((variable) => !isBucketName(env[variable] ?? ""));
+  const [first = ""] = odd;
+  if (odd.length === 0) return;
+  throw invalid(
+    `${odd.join(", ")} in backend-env: ${JSON.stringify(env[first])} is no name that a bucket can have.`,
+    `Allowed: ${BUCKET_RULE}. A prefix cannot be named: the backend makes its own in each bucket.`,
+  );
+}
+
 /**
  * What `backend-env` says of S3 storage; undefined where files stay local. Contacts nothing.
  * @throws ActionError `s3-settings-invalid`
@@ -92,6 +104,7 @@ export function readS3Settings(env: Variables): S3Settings | undefined {
       "Set AWS_REGION and all five S3_STORAGE_*_BUCKET (one bucket may serve for all), or none of them.",
     );
   }
+  checkNames(env);
   const names = [...new Set(BUCKET_VARIABLES.map((variable) => env[variable] ?? ""))];
   const largest = Number(env["STORAGE_MAX_INTERMEDIATE_PART_SIZE"]);
   const when = (name: string) => (/^when_required$/i.test(env[name] ?? "") ? "WHEN_REQUIRED" : "WHEN_SUPPORTED");

@@ -164,7 +164,7 @@ export async function backup(read: ReadInput, deps: Deps, startedAt: number, sig
   };
   // First of all, so that the monitor hears of wrong inputs too.
   const heartbeat = new Heartbeat(readHeartbeatUrl(new Inputs(read), mask), deps);
-  await heartbeat.start();
+  heartbeat.start();
   try {
     const inputs = readBackupInputs(read, deps.env);
     const manifest = await runWith(inputs, { timeline, tell, signal, deps });

@@ -17,7 +17,10 @@ type Convention = "paths" | "kuma" | "plain";
 
 type Signal = "start" | "success" | "failure";
 
-const REQUEST_MS = 10_000;
+/** For all tries of one ping: no monitor may cost a run more. */
+const PING_MS = 10_000;
+/** How long the end of a run waits for its start to be told, so that the monitor hears of both in their order. */
+const GRACE_MS = 2_000;
 const LONGEST_TEXT = 8000;
 
 function conventionOf(url: URL): Convention {
@@ -56,6 +59,8 @@ export function readHeartbeatUrl(inputs: Inputs, mask: (secret: string) => void)
 export class Heartbeat {
   readonly #url: URL | undefined;
   readonly #deps: Pick<Deps, "http" | "clock" | "log">;
+  readonly #ended = new AbortController();
+  #started: Promise<void> = Promise.resolve();
 
   /** @param url without one nothing is ever sent */
   constructor(url: URL | undefined, deps: Pick<Deps, "http" | "clock" | "log">) {
@@ -63,24 +68,32 @@ export class Heartbeat {
     this.#deps = deps;
   }
 
-  /** Never throws, as all of these: a heartbeat that fails is a warning. */
-  async start(): Promise<void> {
-    await this.#send("start", "", 1);
+  /** Sent beside the work, which waits for no monitor. A heartbeat that fails is a warning. */
+  start(): void {
+    this.#started = this.#send("start", "", 1, this.#deps.clock.now() + PING_MS);
   }
 
+  /** Never throws. */
   async end(outcome: Outcome): Promise<void> {
-    if (outcome.kind === "complete") await this.#send("success", outcome.text, 3);
-    else await this.#send("failure", `${outcome.kind}: ${outcome.text}`, 3);
+    const until = this.#deps.clock.now() + PING_MS;
+    const grace = setTimeout(() => this.#ended.abort(), GRACE_MS);
+    await this.#started;
+    clearTimeout(grace);
+    if (outcome.kind === "complete") await this.#send("success", outcome.text, 3, until);
+    else await this.#send("failure", `${outcome.kind}: ${outcome.text}`, 3, until);
   }
 
-  async #send(signal: Signal, text: string, attempts: number): Promise<void> {
+  async #send(signal: Signal, text: string, attempts: number, until: number): Promise<void> {
     if (this.#url === undefined) return;
     const request = requestOf(this.#url, signal, redactKnown(text).slice(0, LONGEST_TEXT));
     if (request === undefined) return;
     let trouble = "";
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
-      if (attempt > 1) await this.#deps.clock.sleep(1000 * attempt);
-      const result = await this.#try(request);
+      const pauseMs = attempt === 1 ? 0 : 1000 * attempt;
+      const leftMs = until - this.#deps.clock.now() - pauseMs;
+      if (leftMs <= 0) break;
+      if (pauseMs > 0) await this.#deps.clock.sleep(pauseMs);
+      const result = await this.#try(request, leftMs, signal === "start" ? this.#ended.signal : undefined);
       if (result === undefined) return;
       trouble = result.why;
       if (!result.again) break;
@@ -90,11 +103,16 @@ export class Heartbeat {
     );
   }
 
-  async #try(request: Ping): Promise<{ readonly why: string; readonly again: boolean } | undefined> {
+  async #try(
+    request: Ping,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly why: string; readonly again: boolean } | undefined> {
     try {
       const { status } = await this.#deps.http.request(request.url, {
         method: request.method,
-        timeoutMs: REQUEST_MS,
+        timeoutMs,
+        ...(signal === undefined ? {} : { signal }),
         maxBytes: 1024 * 1024,
         headers: { "user-agent": "convex-selfhost-action", ...(request.body === "" ? {} : TEXT) },
         ...(request.body === "" ? {} : { body: request.body }),
@@ -105,6 +123,7 @@ export class Heartbeat {
         return { why: `it redirects (${status}), which is not followed`, again: false };
       return { why: `it answers ${status}`, again: status >= 500 || status === 429 };
     } catch (failure) {
+      if (signal?.aborted === true) return { why: "it had not answered when the run ended", again: false };
       // The message holds the path, and the path is the secret.
       return { why: failure instanceof HttpFault ? failure.code : "the request failed", again: true };
     }

@@ -1,9 +1,10 @@
 import { parseVersion } from "../backend/version.ts";
+import { type Env, readDeployment, requireDeployment } from "../deployment/inputs.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import { mask } from "../runner/mask.ts";
 import { parseRecipients } from "../snapshot/encrypt.ts";
-import { parseDestination, readLockDays, readS3Inputs, type StoreSettings } from "../store/destination.ts";
+import { readDestination, readLockDays, readS3Inputs, type StoreSettings } from "../store/destination.ts";
 import { readHeartbeatUrl } from "./heartbeat.ts";
 import type { RetentionRule } from "./retention.ts";
 
@@ -27,13 +28,7 @@ export interface BackupInputs {
   readonly exportTimeoutMs: number;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 const HOUR_MS = 3_600_000;
-
-function missing(name: string, message: string, hint: string): ActionError {
-  return new ActionError("input-missing", `${name} is not set${message}.`, hint);
-}
 
 function readKeep(inputs: Inputs): RetentionRule {
   const count = (kind: string): number => inputs.integer(`keep-${kind}`, { least: 0, most: 10_000 }, 0);
@@ -81,15 +76,10 @@ function readCommit(inputs: Inputs): string | undefined {
 export function readBackupInputs(read: ReadInput, env: Env): BackupInputs {
   const inputs = new Inputs(read);
   // Secrets first: an error about another input must not come before they are masked.
-  const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const deployment = readDeployment(inputs, env);
   const githubToken = inputs.secret("github-token")?.trim();
   const heartbeatUrl = readHeartbeatUrl(inputs, mask);
-  const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
-  const where = inputs.optional("destination");
-  if (where === undefined) {
-    throw missing("destination", "", "Set destination: s3://bucket/prefix, dir:path or artifact.");
-  }
-  const destination = parseDestination("destination", where, env["GITHUB_WORKSPACE"] ?? process.cwd());
+  const destination = readDestination(inputs, "destination", env["GITHUB_WORKSPACE"] ?? process.cwd());
   const rest = {
     githubToken,
     heartbeatUrl,
@@ -105,19 +95,5 @@ export function readBackupInputs(read: ReadInput, env: Env): BackupInputs {
     commit: readCommit(inputs),
     exportTimeoutMs: inputs.duration("export-timeout", HOUR_MS),
   };
-  if (url === undefined) {
-    throw missing(
-      "url",
-      ", and neither is the variable CONVEX_SELF_HOSTED_URL",
-      "Set url: to the URL of the deployment's API, for example from vars.CONVEX_URL.",
-    );
-  }
-  if (adminKey === undefined) {
-    throw missing(
-      "admin-key",
-      ", and neither is the variable CONVEX_SELF_HOSTED_ADMIN_KEY",
-      "Set admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
-    );
-  }
-  return { url, adminKey, ...rest };
+  return { ...requireDeployment(deployment), ...rest };
 }

@@ -30,6 +30,7 @@ async function takeSnapshot(
     includeStorage: inputs.includeFileStorage,
     timeoutMs: inputs.exportTimeoutMs,
     signal,
+    onRequest: (newest) => save({ exportBefore: newest ?? null }),
     onRequested: (exportId) => {
       save({ exportId });
       onRequested(exportId);

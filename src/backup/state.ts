@@ -5,6 +5,8 @@ export interface BackupState {
   readonly backupId: string;
   /** Private files of the main step. */
   readonly directory: string;
+  /** The newest export on the backend, or null, when ours was about to be asked for. */
+  readonly exportBefore?: string | null;
   /** Of the export on the backend, once it was asked for. */
   readonly exportId?: string;
   /** The main step came to its own end, good or bad, and cleaned up itself. */

@@ -1,3 +1,4 @@
+import { type Env, readDeployment, requireDeployment } from "../deployment/inputs.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 
@@ -26,19 +27,6 @@ export interface DeployInputs {
   readonly showDocuments: boolean;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
-function required(name: string, value: string | undefined, variable: string): string {
-  if (value !== undefined) return value;
-  throw new ActionError(
-    "input-missing",
-    `${name} is not set, and neither is the variable ${variable}.`,
-    name === "url"
-      ? "Set url: to the URL of the deployment's API, for example from vars.CONVEX_URL."
-      : "Set admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
-  );
-}
-
 /**
  * Reads all inputs; secrets are masked on the way. URL and key may come from the CLI's own variables instead.
  * @throws ActionError `input-missing`, `input-invalid`, `input-too-large`, `secret-too-short`
@@ -46,13 +34,11 @@ function required(name: string, value: string | undefined, variable: string): st
 export function readDeployInputs(read: ReadInput, env: Env): DeployInputs {
   const inputs = new Inputs(read);
   // Secrets first: an error about another input must not come before they are masked.
-  const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const deployment = readDeployment(inputs, env);
   const githubToken = inputs.secret("github-token")?.trim();
   const envSecrets = inputs.secret("env-secrets") ?? "";
-  const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
   return {
-    url: required("url", url, "CONVEX_SELF_HOSTED_URL"),
-    adminKey: required("admin-key", adminKey, "CONVEX_SELF_HOSTED_ADMIN_KEY"),
+    ...requireDeployment(deployment),
     githubToken,
     workingDirectory: inputs.optional("working-directory") ?? ".",
     env: inputs.raw("env"),

@@ -1,17 +1,15 @@
 import type { DeploymentClient } from "../deployment/client.ts";
 import { withoutDocuments } from "../deployment/documents.ts";
-import { type FunctionCall, parseCalls } from "../deployment/functions.ts";
+import { type Expectation, parseExpectation } from "../deployment/expectation.ts";
+import type { FunctionCall } from "../deployment/functions.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Http } from "../system/http.ts";
 import { same } from "./validators.ts";
 
-/** One check of `smoke`: a URL or a function, and what it has to answer. */
-export interface SmokeCheck {
-  /** As written, without what is expected. */
+/** One check of `smoke`; without `expected` any answer of 2xx will do, or a function that does not fail. */
+export interface SmokeCheck extends Expectation {
+  /** For people: without parameters and arguments. */
   readonly name: string;
-  readonly target: { readonly url: string } | { readonly call: FunctionCall };
-  /** JSON; absent: any answer of 2xx, or a function that does not fail. */
-  readonly expected?: unknown;
 }
 
 function invalid(line: number, what: string): ActionError {
@@ -28,29 +26,12 @@ function invalid(line: number, what: string): ActionError {
  */
 export function parseSmoke(lines: readonly string[]): SmokeCheck[] {
   return lines.map((line, index) => {
-    const at = line.lastIndexOf(" => ");
-    const name = (at === -1 ? line : line.slice(0, at)).trim();
-    const expected = at === -1 ? {} : { expected: parseExpected(line.slice(at + 4), index + 1) };
-    if (/^https?:\/\//.test(name)) {
-      if (!URL.canParse(name)) throw invalid(index + 1, "has a URL that is none");
-      return { name: new URL(name).origin + new URL(name).pathname, target: { url: name }, ...expected };
-    }
-    try {
-      const [call] = parseCalls(name);
-      if (call === undefined) throw invalid(index + 1, "names no function");
-      return { name: call.path, target: { call }, ...expected };
-    } catch {
-      throw invalid(index + 1, "is neither a URL nor a function with JSON arguments");
-    }
+    const strange = "is neither a URL nor a function with JSON arguments";
+    const check = parseExpectation(line, strange, (what) => invalid(index + 1, what));
+    const { target } = check;
+    const name = "url" in target ? new URL(target.url).origin + new URL(target.url).pathname : target.call.path;
+    return { name, ...check };
   });
-}
-
-function parseExpected(text: string, line: number): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw invalid(line, "has no JSON behind =>");
-  }
 }
 
 async function askUrl(http: Http, url: string, expected: boolean): Promise<{ value: unknown } | { problem: string }> {

@@ -153,7 +153,7 @@ export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Pr
   const store = openBackups(inputs, deps);
   const subject = subjectOf(inputs, store);
   const heartbeat = new Heartbeat(inputs.heartbeatUrl, deps);
-  await heartbeat.start();
+  heartbeat.start();
   try {
     const findings = await examine(inputs, store, deps);
     await report(subject, findings, deps, startedAt);

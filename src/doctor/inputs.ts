@@ -1,4 +1,5 @@
 import { readHeartbeatUrl } from "../backup/heartbeat.ts";
+import { type DeploymentNamed, type Env, readDeployment, requireDeployment } from "../deployment/inputs.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import { mask } from "../runner/mask.ts";
@@ -31,28 +32,17 @@ export interface DoctorInputs {
   readonly heartbeatUrl: URL | undefined;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /** A daily backup, and two hours for a late runner. */
 const MAX_AGE_MS = 26 * 3_600_000;
 
-function missing(name: string, variable: string, hint: string): ActionError {
-  return new ActionError("input-missing", `${name} is not set, and neither is the variable ${variable}.`, hint);
-}
-
-function readDeployment(
-  inputs: Inputs,
-  url: string | undefined,
-  adminKey: string | undefined,
-  alone: boolean,
-): DeploymentInputs | undefined {
+function readExamined(inputs: Inputs, named: DeploymentNamed, alone: boolean): DeploymentInputs | undefined {
   const rest = {
     siteUrl: inputs.origin("site-url"),
     dashboardUrl: inputs.origin("dashboard-url"),
     workingDirectory: inputs.optional("working-directory"),
     caFile: inputs.optional("ca-file"),
   };
-  if (url === undefined && adminKey === undefined && alone) {
+  if (named.url === undefined && named.adminKey === undefined && alone) {
     const [unused] = Object.entries({ "site-url": rest.siteUrl, "dashboard-url": rest.dashboardUrl })
       .filter(([, value]) => value !== undefined)
       .map(([name]) => name);
@@ -63,21 +53,7 @@ function readDeployment(
       `Set url: and admin-key: as well, or leave ${unused} out.`,
     );
   }
-  if (url === undefined) {
-    throw missing(
-      "url",
-      "CONVEX_SELF_HOSTED_URL",
-      "Set url: to the URL of the deployment's API, for example from vars.CONVEX_URL.",
-    );
-  }
-  if (adminKey === undefined) {
-    throw missing(
-      "admin-key",
-      "CONVEX_SELF_HOSTED_ADMIN_KEY",
-      "Set admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
-    );
-  }
-  return { url, adminKey, ...rest };
+  return { ...requireDeployment(named), ...rest };
 }
 
 function readBackups(inputs: Inputs, githubToken: string | undefined, env: Env): BackupsInputs | undefined {
@@ -106,13 +82,12 @@ function readBackups(inputs: Inputs, githubToken: string | undefined, env: Env):
 export function readDoctorInputs(read: ReadInput, env: Env): DoctorInputs {
   const inputs = new Inputs(read);
   // Secrets first: an error about another input must not come before they are masked.
-  const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const named = readDeployment(inputs, env);
   const githubToken = inputs.secret("github-token")?.trim();
   const heartbeatUrl = readHeartbeatUrl(inputs, mask);
-  const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
   const backups = readBackups(inputs, githubToken, env);
   return {
-    deployment: readDeployment(inputs, url, adminKey, backups !== undefined),
+    deployment: readExamined(inputs, named, backups !== undefined),
     backups,
     failOn: inputs.choice("fail-on", ["error", "warning", "never"], "error"),
     heartbeatUrl,

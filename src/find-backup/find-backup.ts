@@ -25,7 +25,7 @@ export function outputsOf({ id, code, backend, instance, snapshot }: Manifest): 
 
 /**
  * The find-backup action: reads the manifest of one backup, and nothing else of it.
- * @throws ActionError `backup-missing`, and those of the store and the manifest
+ * @throws ActionError `backup-missing`, `backup-ambiguous`, and those of the store and the manifest
  */
 export async function findBackup(read: ReadInput, deps: Deps): Promise<void> {
   const inputs = readFindBackupInputs(read, deps.env["GITHUB_WORKSPACE"] ?? process.cwd());
@@ -33,7 +33,7 @@ export async function findBackup(read: ReadInput, deps: Deps): Promise<void> {
   const settings = { destination: inputs.source, endpoint, region, forcePathStyle };
   checkStoreSettings(settings, "source");
   const store = openStore(settings, deps, inputs.githubToken);
-  const outputs = outputsOf(await pickBackup(store, inputs.backupId));
+  const outputs = outputsOf(await pickBackup(store, inputs.backupId, deps.log));
   const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
   for (const [name, value] of Object.entries(outputs)) setOutput(name, value, directory);
   const { commit, "backup-id": id, "taken-at": takenAt } = outputs;

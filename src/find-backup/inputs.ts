@@ -1,6 +1,5 @@
-import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
-import { type Destination, parseDestination, readS3Inputs, type S3Inputs } from "../store/destination.ts";
+import { type Destination, readDestination, readS3Inputs, type S3Inputs } from "../store/destination.ts";
 
 /** The inputs of the find-backup action, each read and checked by itself. */
 export interface FindBackupInputs extends S3Inputs {
@@ -14,17 +13,9 @@ export interface FindBackupInputs extends S3Inputs {
 export function readFindBackupInputs(read: ReadInput, workspace: string): FindBackupInputs {
   const inputs = new Inputs(read);
   const githubToken = inputs.secret("github-token")?.trim();
-  const source = inputs.optional("source");
-  if (source === undefined) {
-    throw new ActionError(
-      "input-missing",
-      "source is not set.",
-      "Set it to where the backups are: s3://bucket/prefix, dir:path or artifact.",
-    );
-  }
   return {
     githubToken,
-    source: parseDestination("source", source, workspace),
+    source: readDestination(inputs, "source", workspace),
     backupId: inputs.optional("backup-id") ?? "latest",
     ...readS3Inputs(inputs),
   };

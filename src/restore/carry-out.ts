@@ -8,6 +8,7 @@ import type { Backup } from "./backup.ts";
 import { openBackup } from "./backup.ts";
 import { type BringOptions, bringIn } from "./bring-in.ts";
 import { runChecks } from "./checks.ts";
+import { checkEnvironment, withVariables } from "./environment.ts";
 import { lookInto } from "./look.ts";
 import { measure } from "./objectives.ts";
 import { isPaused } from "./pause.ts";
@@ -70,25 +71,6 @@ async function compareEnvironment(run: Run, backup: Backup): Promise<ReadonlyMap
   const difference = compareVariables(backup.manifest, backup.settings?.fingerprintKey, present);
   note(run, ...describeDifference(difference));
   return present;
-}
-
-/** Sets the backed-up variables in one request; others of the target stay. @throws ActionError restore-env-missing */
-async function restoreEnvironment(run: Run, backup: Backup): Promise<void> {
-  const variables = backup.settings?.variables;
-  if (variables === undefined) return;
-  const changes = [...variables].map(([name, value]) => ({ name, value }));
-  if (changes.length > 0) await run.client.updateVariables(changes);
-  run.tell({ restoredVariables: [...variables.keys()].sort() });
-}
-
-/** Asked for, and not there: found before anything changes. */
-function checkEnvironment({ inputs }: Run, { manifest, settings }: Backup): void {
-  if (!inputs.restoreEnv || settings?.variables !== undefined) return;
-  throw new ActionError(
-    "restore-env-missing",
-    `restore-env is true, and backup ${manifest.id} does not hold the values of variables. Nothing was changed.`,
-    "Leave restore-env out and set the variables by hand; for the next time back up with include-env: true.",
-  );
 }
 
 /** What became of imports that did not come to a good end: the backend puts each into effect as a whole or not at all. */
@@ -157,7 +139,7 @@ async function check(run: Run, was: "running" | "paused"): Promise<void> {
 export async function carryOut(run: Run, directory: string): Promise<void> {
   const { inputs, identities, store, timeline, keeper, tell, deps } = run;
   const [instanceName, manifest] = await timeline.phase("find", () =>
-    Promise.all([meetTarget(run), pickBackup(store, inputs.backupId)]),
+    Promise.all([meetTarget(run), pickBackup(store, inputs.backupId, deps.log)]),
   );
   tell({ manifest });
   deps.log.info(`Backup ${manifest.id} of ${manifest.instance.name}, as of ${timeOf(manifest.snapshot.timestamp)}.`);
@@ -165,7 +147,7 @@ export async function carryOut(run: Run, directory: string): Promise<void> {
   const opener = { store, identities, directory };
   const backup = await timeline.phase("fetch", () => openBackup(manifest, opener, deps));
   checkEnvironment(run, backup);
-  await compareEnvironment(run, backup);
+  const present = await compareEnvironment(run, backup);
   tell({ drill: isEmpty(holdings) && (await isPaused(run.client)) });
   const options: BringOptions = {
     directory,
@@ -178,9 +160,10 @@ export async function carryOut(run: Run, directory: string): Promise<void> {
   };
   await whilePaused(run, async (was) => {
     if (!isEmpty(holdings)) await timeline.phase("safety backup", () => keepPresent(run, directory));
-    if (inputs.restoreEnv) await timeline.phase("variables", () => restoreEnvironment(run, backup));
-    await timeline.phase("import", () => importBackup(run, backup, options));
-    await timeline.phase("verify", () => verify(run, backup, options));
+    await withVariables(run, backup, present, async () => {
+      await timeline.phase("import", () => importBackup(run, backup, options));
+      await timeline.phase("verify", () => verify(run, backup, options));
+    });
     await timeline.phase("checks", () => check(run, was));
   });
   tell({

@@ -1,7 +1,8 @@
 import { same } from "../deploy/validators.ts";
 import type { DeploymentClient, FunctionResult } from "../deployment/client.ts";
 import { withoutDocuments } from "../deployment/documents.ts";
-import { type FunctionCall, parseCalls } from "../deployment/functions.ts";
+import { parseExpectation } from "../deployment/expectation.ts";
+import type { FunctionCall } from "../deployment/functions.ts";
 import type { ReportCheck } from "../report/report.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 
@@ -28,21 +29,11 @@ function invalid(line: number, what: string): ActionError {
  */
 export function parseChecks(lines: readonly string[]): DataCheck[] {
   return lines.map((line, index) => {
-    const at = line.lastIndexOf(" => ");
-    const name = (at === -1 ? line : line.slice(0, at)).trim();
-    let call: FunctionCall | undefined;
-    try {
-      [call] = parseCalls(name);
-    } catch {
-      throw invalid(index + 1, "is no function with JSON arguments");
-    }
-    if (call === undefined) throw invalid(index + 1, "names no function");
-    if (at === -1) return { call, expected: true };
-    try {
-      return { call, expected: JSON.parse(line.slice(at + 4)) as unknown };
-    } catch {
-      throw invalid(index + 1, "has no JSON behind =>");
-    }
+    const strange = "is no function with JSON arguments";
+    const refuse = (what: string): ActionError => invalid(index + 1, what);
+    const { target, expected = true } = parseExpectation(line, strange, refuse);
+    if ("url" in target) throw refuse(strange);
+    return { call: target.call, expected };
   });
 }
 

@@ -1,6 +1,12 @@
-import { ActionError } from "../runner/errors.ts";
+import { type Env, readDeployment, requireDeployment } from "../deployment/inputs.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
-import { type Destination, parseDestination, readS3Inputs, type S3Inputs } from "../store/destination.ts";
+import {
+  type Destination,
+  parseDestination,
+  readDestination,
+  readS3Inputs,
+  type S3Inputs,
+} from "../store/destination.ts";
 
 /** The inputs of the restore action, each read and checked by itself; `rules.ts` judges how they go together. */
 export interface RestoreInputs extends S3Inputs {
@@ -27,21 +33,6 @@ export interface RestoreInputs extends S3Inputs {
   readonly githubToken: string | undefined;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
-const MISSING: Readonly<Record<string, string>> = {
-  source: "Set source: to where the backups are: s3://bucket/prefix, dir:path or artifact.",
-  url: "Set url: to the URL of the deployment's API, for example from vars.CONVEX_URL; after the root action it is found by itself.",
-  "admin-key": "Set admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
-};
-
-/** @throws ActionError `input-missing` */
-export function required(name: string, value: string | undefined, variable?: string): string {
-  if (value !== undefined && value !== "") return value;
-  const also = variable === undefined ? "" : `, and neither is the variable ${variable}`;
-  throw new ActionError("input-missing", `${name} is not set${also}.`, MISSING[name] ?? `Set ${name}.`);
-}
-
 function readSafetyBackup(inputs: Inputs, workspace: string): Destination | "off" | undefined {
   const text = inputs.optional("safety-backup");
   if (text === undefined || text === "off") return text;
@@ -58,16 +49,14 @@ export function readRestoreInputs(read: ReadInput, env: Env, workspace: string):
   const inputs = new Inputs(read);
   // Secrets first: an error about another input must not come before they are masked.
   const identity = inputs.secret("identity");
-  const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const deployment = readDeployment(inputs, env);
   const githubToken = inputs.secret("github-token")?.trim();
-  const url = inputs.optional("url") ?? env["CONVEX_SELF_HOSTED_URL"]?.trim();
   const limit = (name: string): number | undefined =>
     inputs.optional(name) === undefined ? undefined : inputs.duration(name, 0);
   return {
-    source: parseDestination("source", required("source", inputs.optional("source")), workspace),
+    source: readDestination(inputs, "source", workspace),
     identity,
-    url: required("url", url, "CONVEX_SELF_HOSTED_URL"),
-    adminKey: required("admin-key", adminKey, "CONVEX_SELF_HOSTED_ADMIN_KEY"),
+    ...requireDeployment(deployment),
     backupId: inputs.optional("backup-id") ?? "latest",
     confirm: inputs.optional("confirm"),
     safetyBackup: readSafetyBackup(inputs, workspace),

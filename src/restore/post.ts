@@ -8,6 +8,7 @@ import { writeSummary } from "../runner/summary.ts";
 import type { Deps } from "../system/deps.ts";
 import { setBack } from "./pause.ts";
 import { type RestoreState, restoreState } from "./state.ts";
+import { describeSet } from "./variables.ts";
 
 /** How long an import that cannot be cancelled may take to end, before the target is left paused. */
 const IMPORT_END_MS = 60_000;
@@ -82,6 +83,7 @@ export async function restorePost(read: ReadInput, deps: Deps): Promise<void> {
     told = [`It could not be set back: ${messageOf(error)}`];
     if (state.was === "running") told.push(`It may still be paused. Resume it by ${by}.`);
   }
+  if (state.variables !== undefined) told.push(describeSet(state.variables, state.safetyBackup));
   const text = `The restore of ${state.url} did not come to its end. ${told.join(" ")}`;
   deps.log.warning(text);
   await writeSummary(`### ⚠️ Restore cut short\n\n${text}\n\n`);

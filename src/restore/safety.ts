@@ -42,7 +42,7 @@ function inputsOf(inputs: RestoreInputs, recipients: readonly string[]): BackupI
  * @throws ActionError safety-backup-failed
  */
 export async function keepPresent(run: Run, directory: string): Promise<void> {
-  const { identities, client, timeline, tell, deps } = run;
+  const { identities, client, timeline, keeper, tell, deps } = run;
   const recipients = run.recipients.length > 0 ? run.recipients : await recipientsOf(identities);
   const inputs = inputsOf(run.inputs, recipients);
   if (inputs === undefined) return;
@@ -74,6 +74,8 @@ export async function keepPresent(run: Run, directory: string): Promise<void> {
       { cause: error },
     );
   }
-  tell({ safetyBackup: `${store.location}/${backup.id}` });
+  const safetyBackup = `${store.location}/${backup.id}`;
+  keeper.set({ safetyBackup });
+  tell({ safetyBackup });
   deps.log.notice(`The data that were there before are kept as backup ${backup.id} in ${store.location}.`);
 }

@@ -3,6 +3,14 @@ import { stateOf } from "../runner/state.ts";
 /** How far the data of the target may have got. */
 export type Stage = "untouched" | "importing" | "imported" | "verified";
 
+/** Variables that a restore gives other values; names only. */
+export interface ChangedVariables {
+  /** There with another value. */
+  readonly replaced: readonly string[];
+  /** Not there. */
+  readonly added: readonly string[];
+}
+
 /**
  * What the main step leaves for the post step: enough to set the target back and to say what it holds. Saved before
  * each thing it tells of; holds no secret, because the runner keeps it in a plain file.
@@ -15,6 +23,10 @@ export interface RestoreState {
   readonly stage: Stage;
   /** Imports of this step that may still run in the backend. */
   readonly imports: readonly string[];
+  /** Where the present data, variables too, were kept before. */
+  readonly safetyBackup?: string;
+  /** Set to the backup's values, or about to be. */
+  readonly variables?: ChangedVariables | undefined;
   /** Ours, mode 0700, with the decrypted backup; removed at the end. */
   readonly directory?: string;
   /** The main step came to its end, good or bad, and has set the target back itself. */

@@ -1,4 +1,5 @@
 import type { VariableDifference } from "../backup/settings.ts";
+import type { ChangedVariables } from "./state.ts";
 
 const MOST_NAMES = 20;
 
@@ -24,4 +25,23 @@ export function describeDifference({ missing, changed, added, valuesUnknown }: V
     lines.push("Whether the values of the others are the same cannot be told: the backup keeps their names alone.");
   }
   return lines;
+}
+
+/** Which variables stay as a restore set them although it failed, and the way back; one text. Names only. */
+export function describeSet({ replaced, added }: ChangedVariables, safetyBackup: string | undefined): string {
+  const what: string[] = [];
+  const back: string[] = [];
+  if (replaced.length > 0) {
+    what.push(`${replaced.join(", ")} (had other values)`);
+    back.push(
+      safetyBackup === undefined
+        ? "set the former values from where your secrets are kept (there is no safety backup that holds them)"
+        : `the former values are in the safety backup ${safetyBackup}: restore it with restore-env: true`,
+    );
+  }
+  if (added.length > 0) {
+    what.push(`${added.join(", ")} (were not there)`);
+    back.push(`remove ${added.join(", ")}`);
+  }
+  return `Variables were set to those of the backup, or about to be, and stay so: ${what.join("; ")}. To go back: ${back.join("; ")}.`;
 }

@@ -12,6 +12,8 @@ export interface ExportOptions {
   /** From the request to the finished ZIP, the wait for somebody else's export included. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Told before each request, with the newest export of that moment: whoever is killed behind it knows no id yet. */
+  readonly onRequest?: (newest: string | undefined) => void;
   /** Told as soon as there is something that has to be discarded, whatever happens next. */
   readonly onRequested?: (id: string) => void;
 }
@@ -77,6 +79,7 @@ async function request(
   const query = { includeStorage: String(includeStorage) };
   for (;;) {
     const before = (await readLatest(client, signal))?.id;
+    options.onRequest?.(before);
     try {
       await client.request("POST", "/api/export/request/zip", { query, ...limits(undefined) });
       return await newId(client, deps, before);

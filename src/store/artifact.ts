@@ -30,13 +30,22 @@ interface Staged {
  * listed, read and removed through GitHub's REST API, which sees the artifacts of all runs.
  */
 export class ArtifactStore implements Store {
-  readonly location = "artifact";
+  readonly location: string;
   readonly #api: ArtifactApi;
+  /** Of keys; as in a bucket, what lies below another one is not ours. */
+  readonly #prefix: string;
   readonly #deps: Pick<Deps, "log" | "clock" | "env">;
 
-  constructor(api: ArtifactApi, deps: Pick<Deps, "log" | "clock" | "env">) {
+  /** @param prefix of the names, which all deployments of a repository share; empty for none */
+  constructor(api: ArtifactApi, prefix: string, deps: Pick<Deps, "log" | "clock" | "env">) {
     this.#api = api;
+    this.#prefix = prefix === "" ? "" : `${prefix}/`;
+    this.location = prefix === "" ? "artifact" : `artifact:${prefix}`;
     this.#deps = deps;
+  }
+
+  #nameOf(key: string): string {
+    return nameOfKey(this.#prefix + checkKey(key));
   }
 
   async put(
@@ -44,7 +53,7 @@ export class ArtifactStore implements Store {
     body: Uint8Array | AsyncIterable<Uint8Array>,
     options: PutOptions = {},
   ): Promise<StoredObject> {
-    const name = nameOfKey(checkKey(key));
+    const name = this.#nameOf(key);
     if (options.lockDays !== undefined) {
       throw unsupported(this.location, "lock objects", "Leave object-lock-days out, or use an S3 bucket that locks.");
     }
@@ -68,7 +77,7 @@ export class ArtifactStore implements Store {
   }
 
   async *get(key: string, options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Uint8Array> {
-    const facts = await this.#api.find(nameOfKey(checkKey(key)));
+    const facts = await this.#api.find(this.#nameOf(key));
     if (facts === undefined) {
       throw missing(this.location, key, "Look at the repository's artifacts: they expire, after 90 days by default.");
     }
@@ -104,7 +113,8 @@ export class ArtifactStore implements Store {
   async list(prefix = ""): Promise<readonly StoredObject[]> {
     const found = new Map<string, StoredObject>();
     for (const facts of await this.#api.list()) {
-      const key = keyOfName(facts.name);
+      const whole = keyOfName(facts.name);
+      const key = whole?.startsWith(this.#prefix) === true ? whole.slice(this.#prefix.length) : undefined;
       // Oldest first: of two of one name, which only two runs can make, the later one is the intruder.
       if (key === undefined || !key.startsWith(prefix) || found.has(key)) continue;
       found.set(key, { key, bytes: facts.bytes, modified: facts.created });
@@ -113,12 +123,12 @@ export class ArtifactStore implements Store {
   }
 
   async stat(key: string): Promise<StoredObject | undefined> {
-    const facts = await this.#api.find(nameOfKey(checkKey(key)));
+    const facts = await this.#api.find(this.#nameOf(key));
     return facts === undefined ? undefined : { key, bytes: facts.bytes, modified: facts.created };
   }
 
   async remove(keys: readonly string[]): Promise<void> {
-    for (const name of keys.map((key) => nameOfKey(checkKey(key)))) {
+    for (const name of keys.map((key) => this.#nameOf(key))) {
       const facts = await this.#api.find(name);
       if (facts !== undefined) await this.#api.remove(facts.id);
     }

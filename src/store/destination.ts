@@ -1,12 +1,15 @@
 import { isAbsolute, resolve } from "node:path";
 import { ActionError } from "../runner/errors.ts";
 import type { Inputs } from "../runner/inputs.ts";
+import { BUCKET_RULE, isBucketName } from "./bucket-name.ts";
+import { isBackupKey } from "./keys.ts";
 
 /** Where backups live, as the workflow names it. */
 export type Destination =
   | { readonly kind: "s3"; readonly bucket: string; readonly prefix: string }
   | { readonly kind: "directory"; readonly path: string }
-  | { readonly kind: "artifact" };
+  /** `prefix` is empty where no name was given. */
+  | { readonly kind: "artifact"; readonly prefix: string };
 
 /** The `s3-*` inputs, which every action with a destination or a source has. */
 export interface S3Inputs {
@@ -20,10 +23,11 @@ export interface StoreSettings extends S3Inputs {
   readonly destination: Destination;
 }
 
-export const DESTINATION_FORMS = "s3://bucket/prefix, dir:path, artifact";
+export const DESTINATION_FORMS = "s3://bucket/prefix, dir:path, artifact or artifact:name";
 
-const BUCKET = /^(?!\d{1,3}(?:\.\d{1,3}){3}$)[a-z0-9](?:[a-z0-9-]|\.(?![.-])){1,61}[a-z0-9]$/;
 const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9._=@+-]+$/;
+/** What names of artifacts may hold, and keys of stores too. */
+const ARTIFACT_PREFIX = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 function refuse(name: string, value: string, why: string, allowed = DESTINATION_FORMS): ActionError {
   return new ActionError("input-invalid", `${name}: ${JSON.stringify(value)} ${why}.`, `Allowed: ${allowed}.`);
@@ -43,8 +47,8 @@ function parseS3(name: string, text: string): Destination {
   const slash = rest.indexOf("/");
   const bucket = slash === -1 ? rest : rest.slice(0, slash);
   const prefix = slash === -1 ? "" : rest.slice(slash + 1).replace(/\/$/, "");
-  if (!BUCKET.test(bucket)) {
-    throw refuse(name, text, "names no bucket", "s3://bucket/prefix, the bucket in 3 to 63 of a-z, 0-9, . and -");
+  if (!isBucketName(bucket)) {
+    throw refuse(name, text, "names no bucket", `s3://bucket/prefix, the bucket in ${BUCKET_RULE}`);
   }
   if (prefix !== "" && !prefix.split("/").every((part) => SEGMENT.test(part))) {
     throw refuse(name, text, "has a prefix with odd parts", "letters, digits and . _ = @ + - between single slashes");
@@ -66,6 +70,22 @@ function parseDirectory(name: string, text: string, base: string): Destination {
   return { kind: "directory", path: isAbsolute(path) ? resolve(path) : resolve(base, path) };
 }
 
+function parseArtifact(name: string, text: string): Destination {
+  const prefix = text.slice("artifact:".length);
+  if (isBackupKey(`${prefix}/`)) {
+    throw refuse(name, text, "names one backup", "artifact, or artifact:name; one backup is named in backup-id");
+  }
+  if (!ARTIFACT_PREFIX.test(prefix)) {
+    throw refuse(
+      name,
+      text,
+      "has a name with odd characters, or none",
+      "artifact:name, with up to 64 letters, digits and . _ -, such as artifact:production",
+    );
+  }
+  return { kind: "artifact", prefix };
+}
+
 /**
  * Reads a destination.
  * @param name of the input, for the message
@@ -73,9 +93,10 @@ function parseDirectory(name: string, text: string, base: string): Destination {
  * @throws ActionError `input-invalid`
  */
 export function parseDestination(name: string, text: string, base: string): Destination {
-  if (text === "artifact") return { kind: "artifact" };
+  if (text === "artifact") return { kind: "artifact", prefix: "" };
   if (text.startsWith("s3://")) return parseS3(name, text);
   if (text.startsWith("dir:")) return parseDirectory(name, text, base);
+  if (text.startsWith("artifact:")) return parseArtifact(name, text);
   if (/^https?:/i.test(text)) {
     throw refuse(
       name,
@@ -84,9 +105,22 @@ export function parseDestination(name: string, text: string, base: string): Dest
       `${DESTINATION_FORMS}; the store's address goes into s3-endpoint`,
     );
   }
-  if (/^artifact[:/]/.test(text)) throw refuse(name, text, "names an artifact, and names are given by the action");
   if (/^[./~]/.test(text)) throw refuse(name, text, "has no kind", `${DESTINATION_FORMS}; for a folder dir:${text}`);
   throw refuse(name, text, "is not accepted");
+}
+
+/**
+ * Reads the input that names where backups live.
+ * @throws ActionError `input-missing`, `input-invalid`
+ */
+export function readDestination(inputs: Inputs, name: string, base: string): Destination {
+  const text = inputs.optional(name);
+  if (text !== undefined) return parseDestination(name, text, base);
+  throw new ActionError(
+    "input-missing",
+    `${name} is not set.`,
+    `Set ${name}: to where the backups live: ${DESTINATION_FORMS}.`,
+  );
 }
 
 function withoutLogin(text: string): string {

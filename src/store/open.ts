@@ -53,7 +53,7 @@ function openS3(
   );
 }
 
-function openArtifacts(token: string | undefined, deps: StoreDeps): Store {
+function openArtifacts(prefix: string, token: string | undefined, deps: StoreDeps): Store {
   const server = deps.env["GITHUB_SERVER_URL"];
   if (server !== undefined && URL.canParse(server)) {
     // The rule of @actions/artifact itself.
@@ -69,7 +69,7 @@ function openArtifacts(token: string | undefined, deps: StoreDeps): Store {
     );
   }
   const place = { apiUrl: deps.env["GITHUB_API_URL"] ?? "https://api.github.com", repository, token };
-  return new ArtifactStore(new ArtifactApi(place, deps), deps);
+  return new ArtifactStore(new ArtifactApi(place, deps), prefix, deps);
 }
 
 /**
@@ -85,6 +85,6 @@ export function openStore(settings: StoreSettings, deps: StoreDeps, githubToken?
     case "directory":
       return new DirectoryStore(destination.path, deps);
     case "artifact":
-      return openArtifacts(githubToken, deps);
+      return openArtifacts(destination.prefix, githubToken, deps);
   }
 }

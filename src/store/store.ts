@@ -21,7 +21,7 @@ export interface PutOptions {
  * An object is there as a whole or not at all, whatever kills the writer at whatever byte.
  */
 export interface Store {
-  /** As shown to people: `s3://bucket/prefix`, `dir:/backups`, `artifact`. Never holds a credential. */
+  /** As shown to people: `s3://bucket/prefix`, `dir:/backups`, `artifact:production`. Never holds a credential. */
   readonly location: string;
   /**
    * Stores one object, streamed: memory does not grow with it. Never overwrites.

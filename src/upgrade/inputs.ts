@@ -1,7 +1,6 @@
-import { required } from "../restore/inputs.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import { readStartInputs, type StartInputs } from "../start/inputs.ts";
-import { type Destination, parseDestination, readS3Inputs, type S3Inputs } from "../store/destination.ts";
+import { type Destination, readDestination, readS3Inputs, type S3Inputs } from "../store/destination.ts";
 
 /** What the two releases of a rehearsal are started and deployed to with, as the root action has it. */
 const SHARED: ReadonlySet<string> = new Set([
@@ -64,13 +63,13 @@ export function readUpgradeInputs(read: ReadInput, workspace: string): UpgradeIn
   const githubToken = inputs.secret("github-token")?.trim();
   const from = startInputs(read, "from", "from-binary-path");
   const to = startInputs(read, "to", "to-binary-path");
-  const source = required("source", inputs.optional("source"));
+  const source = readDestination(inputs, "source", workspace);
   return {
     from,
     to,
     identity,
     githubToken,
-    source: parseDestination("source", source, workspace),
+    source,
     backupId: inputs.optional("backup-id") ?? "latest",
     checks: inputs.lines("checks"),
     migrationTimeoutMs: inputs.duration("migration-timeout", 600_000),

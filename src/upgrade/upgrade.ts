@@ -68,7 +68,7 @@ const ROADS: readonly RoadName[] = ["in-place", "import"];
 async function rehearse(all: Prepare, bench: Bench, timeline: Timeline, tell: Tell, deps: Deps): Promise<Road[]> {
   const { inputs, store, identities } = all;
   const { directory } = bench;
-  const manifest = await timeline.phase("find", () => pickBackup(store, inputs.backupId));
+  const manifest = await timeline.phase("find", () => pickBackup(store, inputs.backupId, deps.log));
   tell({ manifest });
   const backup = await timeline.phase("fetch", () => openBackup(manifest, { store, identities, directory }, deps));
   const ran = new Map<string, string>();

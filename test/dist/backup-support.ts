@@ -31,9 +31,9 @@ export class BackupScene implements AsyncDisposable {
   }
 
   /** @param files stored files of 256 KiB each */
-  static async create(files = 4, env: Record<string, string> = {}): Promise<BackupScene> {
+  static async create(files = 4, env: Record<string, string> = {}, instanceName = "standin"): Promise<BackupScene> {
     const [standin, identity, workspace] = await Promise.all([
-      startStandin({ env }),
+      startStandin({ env, instanceName }),
       generateIdentity(),
       mkdtemp(join(tmpdir(), "backup-")),
     ]);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { beforeAll, describe, expect } from "vitest";
+import { FakeArtifacts } from "../support/artifacts.ts";
 import { startS3 } from "../support/s3.ts";
 import { filesInRunnerTemp } from "./harness/leftovers.ts";
 import { world } from "./harness/world.ts";
@@ -88,13 +89,25 @@ describe("restore", () => {
 
 describe("a drill", () => {
   test("restores into a backend of the same job, and leaves nothing", async ({ before }) => {
+    // act has a service for artifacts that the library of GitHub's own actions has outgrown.
+    await using github = await new FakeArtifacts("acme/app").listen();
+    const { ACTIONS_RUNTIME_TOKEN, ACTIONS_RESULTS_URL, GITHUB_API_URL } = github.env("1");
     const vars = { ...runtimes.binary(), RECIPIENT: recipient };
-    const run = await start(vars, { workflow: "drill.yml", files, secrets: secrets(), timeoutMs: 300_000 });
+    const all = secrets({ GITHUB_TOKEN: github.token });
+    const run = await start(vars, {
+      ...{ workflow: "drill.yml", files, secrets: all, timeoutMs: 300_000 },
+      env: { ACTIONS_RUNTIME_TOKEN, ACTIONS_RESULTS_URL, GITHUB_API_URL },
+    });
     expect(run.exitCode, run.log).toBe(0);
     expect(run.outputs("restored")).toMatchObject({ verified: "true" });
+    const { "backup-id": id } = run.outputs("backup");
+    expect(github.artifacts.map(({ name }) => name).sort()).toEqual([
+      ...["env.json.age", "manifest.json", "snapshot.zip.age"].map((name) => `convex-backup~production~${id}~${name}`),
+      expect.stringMatching(/^convex-drill-report-/),
+    ]);
     expect(Number(run.outputs("restored")["rto-seconds"])).toBeGreaterThan(0);
     expect(run.summary).toContain("Restore drill of convex-self-hosted");
-    expectNoLeaks(run, "convex", secrets());
+    expectNoLeaks(run, "convex", all);
     expect(await before.leftovers(), run.log).toEqual([]);
     expect(filesInRunnerTemp(run.home).filter((name) => !kept.test(name))).toEqual([]);
   }, 320_000);

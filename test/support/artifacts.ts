@@ -26,7 +26,6 @@ interface Answer {
 }
 
 const TWIRP = "/twirp/github.actions.results.api.v1.ArtifactService/";
-const PUBLIC_REPOSITORY = "acme/chat";
 
 class Refusal extends Error {
   readonly answer: Answer;
@@ -59,8 +58,14 @@ export class FakeArtifacts implements AsyncDisposable {
   corrupts = false;
   /** What the token may do: `read`, `write` or nothing. */
   permission: "write" | "read" | "none" = "write";
+  readonly #repository: string;
+  #nextId = 1001;
   readonly #blobs = new Map<string, Blob>();
   readonly #server = createServer((request, response) => void this.#serve(request, response));
+
+  constructor(repository = "acme/chat") {
+    this.#repository = repository;
+  }
 
   async listen(): Promise<this> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
@@ -72,12 +77,12 @@ export class FakeArtifacts implements AsyncDisposable {
   }
 
   /** The environment of an action in a run. */
-  env(run: string): Readonly<Record<string, string>> {
+  env(run: string) {
     return {
       ACTIONS_RUNTIME_TOKEN: runtimeToken(run),
       ACTIONS_RESULTS_URL: `${this.url}/`,
       GITHUB_API_URL: this.url,
-      GITHUB_REPOSITORY: PUBLIC_REPOSITORY,
+      GITHUB_REPOSITORY: this.#repository,
       GITHUB_SERVER_URL: "https://github.com",
     };
   }
@@ -156,7 +161,7 @@ export class FakeArtifacts implements AsyncDisposable {
 
   #create(name: string, run: string): string {
     const artifact: KeptArtifact = {
-      id: this.artifacts.length + 1001,
+      id: this.#nextId++,
       name,
       run,
       createdAt: new Date(Math.floor(Date.now() / 1000) * 1000),
@@ -200,7 +205,7 @@ export class FakeArtifacts implements AsyncDisposable {
     if (this.permission !== "write" && this.permission !== needed) {
       throw new Refusal(403, "Resource not accessible by integration");
     }
-    const path = url.pathname.replace(`/repos/${PUBLIC_REPOSITORY}/actions/artifacts`, "");
+    const path = url.pathname.replace(`/repos/${this.#repository}/actions/artifacts`, "");
     if (path === url.pathname) throw new Refusal(404, "Not Found");
     if (path === "") return this.#page(url);
     const match = /^\/(\d+)(\/zip)?$/.exec(path);
@@ -227,7 +232,7 @@ export class FakeArtifacts implements AsyncDisposable {
 
   /** The schema `artifact` of GitHub's OpenAPI description. */
   #json(artifact: KeptArtifact): unknown {
-    const url = `${this.url}/repos/${PUBLIC_REPOSITORY}/actions/artifacts/${artifact.id}`;
+    const url = `${this.url}/repos/${this.#repository}/actions/artifacts/${artifact.id}`;
     const created = artifact.createdAt.toISOString().replace(".000", "");
     return {
       id: artifact.id,

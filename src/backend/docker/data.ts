@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
-import { ActionError, messageOf } from "../../runner/errors.ts";
+import { ActionError } from "../../runner/errors.ts";
 import type { Deps } from "../../system/deps.ts";
+import { makeFolders } from "../../system/folders.ts";
+import { dataUnusable } from "../data-lock.ts";
 import type { ContainerInfo } from "./containers.ts";
 import type { Place } from "./place.ts";
 
@@ -24,14 +25,9 @@ export function dataMount(data: string, place: Place, deps: Deps): Mount {
   const directory = isAbsolute(data) ? data : resolve(deps.env["GITHUB_WORKSPACE"] ?? ".", data);
   if (place.kind === "remote") throw notShared(directory, `the Docker engine is on another machine (${place.host})`);
   try {
-    if (!existsSync(directory)) mkdirSync(directory, { recursive: true });
+    makeFolders(directory);
   } catch (error) {
-    throw new ActionError(
-      "data-directory",
-      `data: ${directory} cannot be made: ${messageOf(error)}.`,
-      "Name a directory that this job may write, or a volume.",
-      { cause: error },
-    );
+    throw dataUnusable(directory, error);
   }
   return { Type: "bind", Source: seenByEngine(directory, place), Target: TARGET };
 }

@@ -54,6 +54,17 @@ describe("readS3Settings", () => {
     const message = refusal({ AWS_REGION: "eu-west-1", S3_STORAGE_BUCKET: "one" }).message;
     expect(message).toContain("sets S3_STORAGE_BUCKET, which the backend does not know");
   });
+  it.each(["Uploads", "a_b", "ab", "backups/prod", "s3://backups", "10.0.0.1", "a..b", "-a-"])(
+    "takes no bucket %j, and shows it with its variable",
+    (name) => {
+      const error = refusal({ ...ALL, S3_STORAGE_FILES_BUCKET: name });
+      expect(error.code).toBe("s3-settings-invalid");
+      expect(error.message).toBe(
+        `S3_STORAGE_FILES_BUCKET in backend-env: ${JSON.stringify(name)} is no name that a bucket can have.`,
+      );
+      expect(error.hint).toContain("3 to 63 of a-z");
+    },
+  );
   it("takes no half of the keys, and none of them", () => {
     expect(refusal({ ...ALL, AWS_SECRET_ACCESS_KEY: "" }).message).toContain("AWS_SECRET_ACCESS_KEY is missing");
     expect(readS3Settings({ ...ALL, AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "" })?.keys).toBeUndefined();

@@ -1,9 +1,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Heartbeat, type Outcome, readHeartbeatUrl } from "../../../src/backup/heartbeat.ts";
 import { Inputs } from "../../../src/runner/inputs.ts";
 import { mask } from "../../../src/runner/mask.ts";
+import type { Clock } from "../../../src/system/clock.ts";
+import { type Http, HttpFault } from "../../../src/system/http.ts";
 import { storeDeps } from "../store/support.ts";
 
 const SECRET = "0f6c8a52-77de-4a53-9d13-6d1a1b3c4d5e";
@@ -39,7 +41,7 @@ describe("the pings of a run", () => {
   it("are /start, the address itself, and /fail with the reason", async () => {
     const { url, seen } = await monitor();
     const { beat } = heartbeat(`${url}/${SECRET}?create=1`);
-    await beat.start();
+    beat.start();
     await beat.end(COMPLETE);
     await beat.end({ kind: "failed", text: "[store-full] no space" });
     expect(seen).toEqual([
@@ -58,7 +60,7 @@ describe("the pings of a run", () => {
   it("are one plain call on success where nothing may be appended", async () => {
     const { url, seen } = await monitor();
     const { beat } = heartbeat(`${url}/${SECRET}?m=x#plain`);
-    await beat.start();
+    beat.start();
     await beat.end({ kind: "failed", text: "why" });
     expect(seen).toEqual([]);
     await beat.end(COMPLETE);
@@ -68,7 +70,7 @@ describe("the pings of a run", () => {
   it("are a status and a message for Uptime Kuma", async () => {
     const { url, seen } = await monitor();
     const { beat } = heartbeat(`${url}/api/push/${SECRET}?status=up&msg=OK&ping=`);
-    await beat.start();
+    beat.start();
     await beat.end(COMPLETE);
     await beat.end({ kind: "failed", text: "a & b" });
     expect(seen).toEqual([
@@ -79,7 +81,7 @@ describe("the pings of a run", () => {
 
   it("are nothing without an address", async () => {
     const beat = new Heartbeat(undefined, storeDeps());
-    await beat.start();
+    beat.start();
     await beat.end(COMPLETE);
   });
 });
@@ -110,10 +112,55 @@ describe("a monitor that fails", () => {
     expect(deps.log.lines).toEqual([]);
   });
 
-  it("holds up the start of a run once only", async () => {
+  it("is told of the start once only", async () => {
     const { url, seen } = await monitor([503]);
-    await heartbeat(`${url}/${SECRET}`).beat.start();
-    expect(seen).toHaveLength(1);
+    const { beat } = heartbeat(`${url}/${SECRET}`);
+    beat.start();
+    await beat.end(COMPLETE);
+    expect(seen.map((line) => line.split(" ")[1])).toEqual([`/${SECRET}/start`, `/${SECRET}`]);
+  });
+});
+
+describe("a monitor that hangs", () => {
+  /** Its time passes in requests and sleeps alone. */
+  function hanging() {
+    let now = 0;
+    const asked: string[] = [];
+    const http: Http = {
+      request: async (url, { timeoutMs = 0, signal } = {}) => {
+        asked.push(new URL(url).pathname);
+        if (signal !== undefined) {
+          await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+          throw signal.reason;
+        }
+        now += timeoutMs;
+        throw new HttpFault("TIMEOUT", "no answer");
+      },
+      stream: () => Promise.reject(new Error("not asked for")),
+    };
+    const clock: Clock = {
+      now: () => now,
+      sleep: async (ms) => {
+        now += ms;
+      },
+    };
+    const deps = { ...storeDeps(), http, clock };
+    return { deps, asked, beat: new Heartbeat(new URL(`https://monitor.example/${SECRET}`), deps), now: () => now };
+  }
+
+  it("costs the end of a run ten seconds, and its beginning none", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { beat, asked, now, deps } = hanging();
+    beat.start();
+    const ending = beat.end(COMPLETE);
+    await vi.advanceTimersByTimeAsync(2000);
+    await ending;
+    expect(asked).toEqual([`/${SECRET}/start`, `/${SECRET}`]);
+    expect(now()).toBe(10_000);
+    expect(deps.log.lines.join("\n")).toMatch(/"start": it had not answered.*\n.*"success": TIMEOUT/);
   });
 });
 

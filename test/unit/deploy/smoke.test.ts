@@ -11,6 +11,8 @@ describe("lines of smoke", () => {
         'https://a.example/health?token=secret => {"ok": true}',
         "rooms:count",
         'rooms:get {"x": "=>"} => null',
+        'rooms:find {"x": "} => \\" {", "y": [{}]}',
+        'rooms:find {"x": " => "}=> "y => z"',
       ]),
     ).toEqual([
       {
@@ -20,9 +22,22 @@ describe("lines of smoke", () => {
       },
       { name: "rooms:count", target: { call: { path: "rooms:count", args: {} } } },
       { name: "rooms:get", target: { call: { path: "rooms:get", args: { x: "=>" } } }, expected: null },
+      { name: "rooms:find", target: { call: { path: "rooms:find", args: { x: '} => " {', y: [{}] } } } },
+      { name: "rooms:find", target: { call: { path: "rooms:find", args: { x: " => " } } }, expected: "y => z" },
     ]);
   });
-  it.each(["what is this", "https://", "a:b => no json", "a:b {", "=> 1"])("%s is none", (line) => {
+  it.each([
+    "what is this",
+    "https://",
+    "https://a.example/ b => 1",
+    "a:b => no json",
+    "a:b =>",
+    "a:b {",
+    'a:b {"x": 1} y => 1',
+    'a:b "{" => 1',
+    "=> 1",
+    "",
+  ])("%s is none", (line) => {
     expect(() => parseSmoke([line])).toThrow(ActionError);
   });
 });

@@ -8,14 +8,17 @@ import { type Answer, collectLog, FakeBackend, KEY } from "../deployment/support
 
 describe("lines of checks", () => {
   it("are functions with what they have to return: true, or the JSON behind =>", () => {
-    expect(parseChecks(["a:b", 'a:c {"x": "y => z"} => {"n": [1]}'])).toEqual([
+    expect(parseChecks(["a:b", 'a:c {"x": "y => z"} => {"n": [1]}', 'a:d {"x": " => 1"}', 'a:e => "b => c"'])).toEqual([
       { call: { path: "a:b", args: {} }, expected: true },
       { call: { path: "a:c", args: { x: "y => z" } }, expected: { n: [1] } },
+      { call: { path: "a:d", args: { x: " => 1" } }, expected: true },
+      { call: { path: "a:e", args: {} }, expected: "b => c" },
     ]);
   });
 
   it.each([
     ["a:b {", /line 1 is no function/],
+    ["https://a.example/health", /line 1 is no function/],
     ["a:b => nope", /line 1 has no JSON/],
     [" => 1", /line 1/],
   ])("that cannot be read are refused with their number: %s", (line, text) => {

@@ -84,7 +84,7 @@ async function tryOnce(
   const what = (await KINDS[kind]?.(folder, await readdir(good), other)) ?? "";
   try {
     const store = new DirectoryStore(join(root, "backups"), world.deps);
-    const manifest = await pickBackup(store, "latest");
+    const manifest = await pickBackup(store, "latest", world.deps.log);
     await openBackup(manifest, { store, identities, directory }, world.deps);
     return `${kind}: ${what}`;
   } catch (error) {

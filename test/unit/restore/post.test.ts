@@ -100,6 +100,19 @@ describe("the post step", () => {
     expect(await isPaused(client)).toBe(true);
   });
 
+  it.each([
+    [
+      "dir:/backups/2026-11-22T03-00-04Z-0123abcd",
+      /former values are in the safety backup dir:\S+: restore it with restore-env: true; remove B, C\./,
+    ],
+    [undefined, /set the former values from where your secrets are kept.*; remove B, C\./],
+  ])("names the variables that were set, and the way back (safety backup: %s)", async (safetyBackup, way) => {
+    const variables = { replaced: ["A"], added: ["B", "C"] };
+    const told = await post({ was: "running", variables, ...(safetyBackup && { safetyBackup }) });
+    expect(told).toContain("A (had other values); B, C (were not there)");
+    expect(told).toMatch(way);
+  });
+
   it("says how to resume what it cannot resume", async () => {
     const told = await post({ was: "running" }, "standin|0000000000000000");
     expect(told).toMatch(/could not be set back.*Resume it by POST http.*unpause_deployment/s);

@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -209,7 +211,7 @@ describe("a restore into a deployment with data", () => {
     expect(await idsOf(run, "messages")).toEqual(BASE_MESSAGES);
     expect(run.told().replaced).toMatch(/^4 documents \(/);
     const safety = new DirectoryStore(folder, world.deps);
-    const manifest = await pickBackup(safety, "latest");
+    const manifest = await pickBackup(safety, "latest", world.deps.log);
     expect(manifest.encryption).toEqual({ method: "age", recipients: [keys.recipient] });
     const opener = { store: safety, identities: [keys.identity], directory: await scratch() };
     const backup = await openBackup(manifest, opener, world.deps);
@@ -305,6 +307,29 @@ describe("a restore that does not succeed", () => {
   });
 });
 
+describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")("a full disk", () => {
+  it("ends a restore before anything changes (a small tmpfs, which takes root)", async () => {
+    const other = await makeWorld();
+    await using _ = other;
+    const [line = ""] = MESSAGES;
+    const large = linesOf([line.replaceAll("a1", randomBytes(64 * 1024).toString("hex"))]);
+    const entries = changed(BASE, "messages/documents.jsonl", large);
+    const path = await writeZip(join(other.directory, "large.zip"), entries);
+    await makeBackup(other.store, { zip: path, recipients: [keys.recipient] });
+    const standin = await target();
+    const run = makeRun(other, standin, { identity: keys.identity });
+    const directory = await scratch();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=32k", "tmpfs", directory]);
+    try {
+      await expect(carryOut(run, directory)).rejects.toMatchObject({ code: "disk-full" });
+    } finally {
+      execFileSync("umount", [directory]);
+    }
+    expect(run.states).toEqual([]);
+    expect(await isPaused(run.client)).toBe(false);
+  });
+});
+
 describe("variables", () => {
   it("are compared by their fingerprints, and restored in one request when that is asked for", async () => {
     const other = await makeWorld();
@@ -362,5 +387,30 @@ describe("scheduled functions", () => {
     });
     const run = await restoreInto(standin);
     expect(run.told().notes?.join("\n")).toMatch(/1 scheduled function is left .*\(mails:send\), 0 of them due/);
+  });
+
+  it("that fall due meanwhile wait until the data are verified, and run then", async () => {
+    const standin = await target();
+    const run = makeRun(world, standin, { identity: keys.identity });
+    const jobs = () => standin.backend.store.read((tx) => tx.scan("", "_scheduled_functions"));
+    const set = run.keeper.set.bind(run.keeper);
+    let scheduled: Promise<unknown> = Promise.reject(new Error("nothing was imported"));
+    scheduled.catch(() => undefined);
+    let verifiedAt = Number.POSITIVE_INFINITY;
+    run.keeper.set = (facts) => {
+      const name = "mails.js:send";
+      if (facts.stage === "importing") {
+        const job = { name, args: [{}], scheduledTime: Date.now(), state: { kind: "pending" } };
+        scheduled = standin.backend.store.write((tx) => tx.insert("", "_scheduled_functions", job));
+      }
+      if (facts.stage === "verified") verifiedAt = Date.now();
+      set(facts);
+    };
+    await carryOut(run, await scratch());
+    await scheduled;
+    expect(run.told().verified).toBe(true);
+    // There is no such function here, so it fails; the point is when.
+    await expect.poll(() => jobs().map((job) => asRecord(job["state"])["kind"])).toEqual(["failed"]);
+    expect(jobs()[0]?.["completedTime"]).toBeGreaterThanOrEqual(verifiedAt);
   });
 });

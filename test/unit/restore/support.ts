@@ -38,7 +38,10 @@ export interface BackupWish {
   /** Variables of the deployment, kept with the backup when it is encrypted. */
   readonly variables?: ReadonlyMap<string, string>;
   readonly takenAt?: Date;
+  readonly instance?: Manifest["instance"];
 }
+
+const INSTANCE: Manifest["instance"] = { name: "production", fingerprint: "0123456789abcdef" };
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -54,7 +57,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 /** Puts a backup into a store as the backup action lays it out, from a ZIP that is there already. */
 export async function makeBackup(store: Store, wish: BackupWish): Promise<MadeBackup> {
-  const { recipients = [], variables = new Map<string, string>(), takenAt = new Date() } = wish;
+  const { recipients = [], variables = new Map<string, string>(), takenAt = new Date(), instance = INSTANCE } = wish;
   const zip = await readFile(wish.zip);
   const inspection = await inspectSnapshot(wish.zip);
   const id = newBackupId(takenAt);
@@ -80,7 +83,7 @@ export async function makeBackup(store: Store, wish: BackupWish): Promise<MadeBa
   const manifest: Manifest = {
     version: 1,
     id,
-    instance: { name: "production", fingerprint: "0123456789abcdef" },
+    instance,
     startedAt: takenAt.toISOString(),
     finishedAt: takenAt.toISOString(),
     backend: { version: "2026-09-28-5c7cb5b" },

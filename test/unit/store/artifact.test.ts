@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { listBackups } from "../../../src/backup/listing.ts";
 import { parseDestination } from "../../../src/store/destination.ts";
 import { openStore } from "../../../src/store/open.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -24,6 +25,11 @@ interface World {
   readonly store: Store;
 }
 
+const settingsOf = (destination: string): typeof SETTINGS => ({
+  ...SETTINGS,
+  destination: parseDestination("destination", destination, "/"),
+});
+
 /** One run of a workflow, as the runner shows it to an action; the library reads the process's own environment. */
 async function world(env: Readonly<Record<string, string>> = {}): Promise<World> {
   const github = await new FakeArtifacts().listen();
@@ -40,8 +46,36 @@ async function world(env: Readonly<Record<string, string>> = {}): Promise<World>
 }
 
 conformance("artifact", { boundary: 64 * 1024 }, async () => {
-  const { store, deps, github } = await world();
-  return { store, other: openStore(SETTINGS, deps, github.token) };
+  const { deps, github } = await world();
+  const open = (): Store => openStore(settingsOf("artifact:production"), deps, github.token);
+  return { store: open(), other: open() };
+});
+
+describe("a name of one's own", () => {
+  it("keeps the backups of deployments apart that share a repository", async () => {
+    const { store, deps, github } = await world();
+    const [a, b] = ["artifact:chat", "artifact:chat-eu"].map((text) => openStore(settingsOf(text), deps, github.token));
+    if (a === undefined || b === undefined) throw new Error("not opened");
+    await a.put(KEY, Buffer.from("of a"));
+    await b.put(KEY, Buffer.from("of b"));
+    await store.put(KEY, Buffer.from("of all"));
+    expect(github.artifacts[0]?.name).toBe("convex-backup~chat~2026-11-22T03-00-04Z-0123abcd~snapshot.zip");
+    expect([a.location, store.location]).toEqual(["artifact:chat", "artifact"]);
+    for (const [one, content] of [
+      [a, "of a"],
+      [b, "of b"],
+      [store, "of all"],
+    ] as const) {
+      expect((await read(one.get(KEY))).toString()).toBe(content);
+      expect((await one.stat(KEY))?.bytes).toBe(content.length);
+    }
+    expect((await a.list()).map(({ key }) => key)).toEqual([KEY]);
+    // As in a bucket: without a prefix all is listed, and what lies below one is no backup there.
+    expect((await listBackups(store)).map(({ bytes }) => bytes)).toEqual([6]);
+    await a.remove([KEY]);
+    expect(await a.list()).toEqual([]);
+    expect(github.artifacts.map(({ bytes }) => bytes.toString())).toEqual(["of b", "of all"]);
+  });
 });
 
 describe("artifacts of other runs", () => {

@@ -17,7 +17,9 @@ describe("a destination", () => {
     ["dir:backups", { kind: "directory", path: "/workspace/backups" }],
     ["dir:../x", { kind: "directory", path: "/x" }],
     ["dir:/mnt/disk/a b", { kind: "directory", path: "/mnt/disk/a b" }],
-    ["artifact", { kind: "artifact" }],
+    ["artifact", { kind: "artifact", prefix: "" }],
+    ["artifact:production", { kind: "artifact", prefix: "production" }],
+    ["artifact:eu-1.chat_app", { kind: "artifact", prefix: "eu-1.chat_app" }],
   ])("may be %s", (text, expected) => {
     expect(parse(text)).toEqual(expected);
   });
@@ -44,7 +46,12 @@ describe("a destination", () => {
     ["./backups", "dir:./backups"],
     ["/backups", "dir:/backups"],
     ["https://s3.example.com/backups", "s3-endpoint"],
-    ["artifact:name", "names are given by the action"],
+    ["artifact:", "artifact:production"],
+    ["artifact:a/b", "odd characters"],
+    ["artifact:a~b", "odd characters"],
+    ["artifact:.hidden", "odd characters"],
+    ["artifact/a", "is not accepted"],
+    ["artifact:2026-11-22T03-00-04Z-0123abcd", "backup-id"],
   ])("is not %j", (text, why) => {
     const refused = expect.objectContaining({ code: "input-invalid" });
     expect(() => parse(text)).toThrow(refused);

@@ -138,6 +138,12 @@ describe("dataMount", () => {
     );
   });
 
+  it.runIf(process.platform === "linux")("ends where none can be made, below /proc too", () => {
+    expect(() => dataMount("/proc/nothing/data", { kind: "host" }, testDeps())).toThrow(
+      expect.objectContaining({ code: "data-directory" }),
+    );
+  });
+
   it("translates a path of the job's container by its longest mount", () => {
     const folder = scratch();
     expect(dataMount(join(folder, "a/b"), jobPlace(folder), testDeps()).Source).toBe("/host/shared/a/b");
