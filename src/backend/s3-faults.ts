@@ -26,35 +26,39 @@ const WRONG_REGION =
   /^(AuthorizationHeaderMalformed|PermanentRedirect|TemporaryRedirect|IllegalLocationConstraintException)$/;
 const TLS = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO)/;
 
-export const faultOfParts: BucketFault = {
+/** A store that does once the backend is told to do without something. */
+const needs = (what: string, ...settings: readonly string[]): BucketFault => ({
   code: "s3-needs-setting",
-  what: "it takes only parts of equal length, as Cloudflare R2 does, so files and exports above 15 MiB would fail",
-  hint: "Add STORAGE_MAX_INTERMEDIATE_PART_SIZE=5242880 to backend-env.",
-};
+  what,
+  hint: `Add ${settings.join(" and ")} to backend-env.`,
+});
 
-export const faultOfEncryption: BucketFault = {
-  code: "s3-needs-setting",
-  what: "it refuses uploads that ask for server-side encryption",
-  hint: "Add AWS_S3_DISABLE_SSE=true to backend-env.",
-};
+export const faultOfParts = needs(
+  "it takes only parts of equal length, as Cloudflare R2 does, so files and exports above 15 MiB would fail",
+  "STORAGE_MAX_INTERMEDIATE_PART_SIZE=5242880",
+);
 
-export const faultOfChecksums: BucketFault = {
-  code: "s3-needs-setting",
-  what: "it does not do the checksums that the backend asks for",
-  hint: "Add AWS_S3_DISABLE_CHECKSUMS=true to backend-env.",
-};
+export const faultOfEncryption = needs(
+  "it refuses uploads that ask for server-side encryption",
+  "AWS_S3_DISABLE_SSE=true",
+);
 
-export const faultOfBoth: BucketFault = {
-  code: "s3-needs-setting",
-  what: "it does neither the encryption nor the checksums that the backend asks for",
-  hint: "Add AWS_S3_DISABLE_SSE=true and AWS_S3_DISABLE_CHECKSUMS=true to backend-env.",
-};
+export const faultOfChecksums = needs(
+  "it does not do the checksums that the backend asks for",
+  "AWS_S3_DISABLE_CHECKSUMS=true",
+);
 
-export const faultOfPartChecksums: BucketFault = {
-  code: "s3-needs-setting",
-  what: "it refuses parts that carry a checksum",
-  hint: "Add AWS_S3_DISABLE_CHECKSUMS=true and AWS_REQUEST_CHECKSUM_CALCULATION=when_required to backend-env.",
-};
+export const faultOfBoth = needs(
+  "it does neither the encryption nor the checksums that the backend asks for",
+  "AWS_S3_DISABLE_SSE=true",
+  "AWS_S3_DISABLE_CHECKSUMS=true",
+);
+
+export const faultOfPartChecksums = needs(
+  "it refuses parts that carry a checksum",
+  "AWS_S3_DISABLE_CHECKSUMS=true",
+  "AWS_REQUEST_CHECKSUM_CALCULATION=when_required",
+);
 
 export function faultOfContent(what: string): BucketFault {
   return {

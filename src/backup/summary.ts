@@ -1,7 +1,8 @@
+import { findingsTable, MARK } from "../deployment/findings.ts";
 import type { Finding } from "../deployment/reach.ts";
 import type { ActionError } from "../runner/errors.ts";
 import { sizeText } from "../runner/meter.ts";
-import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
+import { escapeMarkdown, explainedAt, factTable, gantt, seconds, timingsTable } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import { type Manifest, timeOf } from "./manifest.ts";
 import type { PruneReport } from "./prune.ts";
@@ -25,7 +26,6 @@ export interface BackupReport {
 
 const MOST_TABLES = 200;
 const MOST_FINDINGS = 50;
-const MARK = { error: "❌", warning: "⚠️", notice: "ℹ️" } as const;
 
 const count = (value: number): string => value.toLocaleString("en-US");
 
@@ -73,15 +73,6 @@ function facts(report: BackupReport): string {
   return known.length === 0 ? "" : factTable(known);
 }
 
-function preflight(findings: readonly Finding[]): string {
-  if (findings.length === 0) return "";
-  const rows = findings.map(
-    ({ level, code, message, hint }) =>
-      `| ${MARK[level]} | \`${code}\` | ${escapeMarkdown(message)} | ${escapeMarkdown(hint)} |`,
-  );
-  return ["**Before anything was made**", "", "| | Code | What | Fix |", "|---|---|---|---|", ...rows].join("\n");
-}
-
 function warningsOf({ warnings = [], manifest }: BackupReport): string {
   const findings = manifest?.snapshot.findings ?? [];
   const shown = findings.slice(0, MOST_FINDINGS);
@@ -125,11 +116,7 @@ function retention({ pruned, pruneMode }: BackupReport): string {
 function timings(timeline: Timeline): string {
   const phases = timeline.phases();
   if (phases.length === 0) return "";
-  const rows = phases.map(
-    ({ name, from, to }) => `| ${name} | ${seconds(from - timeline.start)} | ${seconds(to - from)} |`,
-  );
-  const table = ["| Phase | began after | took |", "|---|---:|---:|", ...rows].join("\n");
-  return `<details><summary>Timings</summary>\n\n${gantt("Backup", phases)}\n\n${table}\n\n</details>`;
+  return `<details><summary>Timings</summary>\n\n${gantt("Backup", phases)}\n\n${timingsTable(timeline)}\n\n</details>`;
 }
 
 function nextStep({ id, location, manifest }: BackupReport): string {
@@ -151,7 +138,7 @@ export function backupSummary(report: BackupReport, timeline: Timeline, now: num
     `### ✅ Backup made and verified in ${seconds(now - timeline.start)}`,
     facts(report),
     warningsOf(report),
-    preflight(report.findings ?? []),
+    findingsTable("Before anything was made", report.findings ?? []),
     nextStep(report),
     tablesOf(report),
     retention(report),
@@ -174,7 +161,7 @@ export function failureSummary(error: ActionError, report: BackupReport, timelin
     explainedAt(error.code, process.env),
     aftermath(report),
     facts(report),
-    preflight(report.findings ?? []),
+    findingsTable("Before anything was made", report.findings ?? []),
     timings(timeline),
   ]);
 }

@@ -1,6 +1,7 @@
+import { findingsTable } from "../deployment/findings.ts";
 import type { Finding } from "../deployment/reach.ts";
 import type { ActionError } from "../runner/errors.ts";
-import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
+import { escapeMarkdown, explainedAt, factTable, gantt, seconds, timingsTable } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Changes } from "./changes.ts";
 import type { Difference } from "./difference.ts";
@@ -34,7 +35,6 @@ export interface DeployReport {
   readonly notes?: readonly string[];
 }
 
-const MARK = { error: "❌", warning: "⚠️", notice: "ℹ️" } as const;
 const TITLES: readonly (readonly [keyof Changes, string])[] = [
   ["functions", "Functions"],
   ["httpRoutes", "HTTP routes"],
@@ -95,23 +95,10 @@ function facts(report: DeployReport): string {
   return known.length === 0 ? "" : factTable(known.map(([name, value]) => [name, escapeMarkdown(value)]));
 }
 
-function findingsTable(findings: readonly Finding[]): string {
-  if (findings.length === 0) return "";
-  const rows = findings.map(
-    ({ level, code, message, hint }) =>
-      `| ${MARK[level]} | \`${code}\` | ${escapeMarkdown(message)} | ${escapeMarkdown(hint)} |`,
-  );
-  return ["**Preflight**", "", "| | Code | What | Fix |", "|---|---|---|---|", ...rows].join("\n");
-}
-
 function timings(timeline: Timeline): string {
   const phases = timeline.phases();
   if (phases.length === 0) return "";
-  const rows = phases.map(
-    ({ name, from, to }) => `| ${name} | ${seconds(from - timeline.start)} | ${seconds(to - from)} |`,
-  );
-  const table = ["| Phase | began after | took |", "|---|---:|---:|", ...rows].join("\n");
-  return `<details><summary>Timings</summary>\n\n${gantt("Deploy", phases)}\n\n${table}\n\n</details>`;
+  return `<details><summary>Timings</summary>\n\n${gantt("Deploy", phases)}\n\n${timingsTable(timeline)}\n\n</details>`;
 }
 
 const section = (title: string, text: string | undefined): string =>
@@ -128,7 +115,7 @@ export function deploySummary(report: DeployReport, timeline: Timeline, now: num
     facts(report),
     section("What changes", report.changes === undefined ? undefined : changesTable(report.changes)),
     section("Variables", report.planTable),
-    findingsTable(report.findings ?? []),
+    findingsTable("Preflight", report.findings ?? []),
     (report.notes ?? []).map((note) => `- ${escapeMarkdown(note)}`).join("\n"),
     timings(timeline),
   ];
@@ -183,7 +170,7 @@ export function failureSummary(error: ActionError, report: DeployReport, timelin
     explainedAt(error.code, process.env),
     touched(report) ? section("What is done already", wayBack(report)) : "Nothing that is served was changed.",
     facts(report),
-    findingsTable(findings),
+    findingsTable("Preflight", findings),
     section("Variables", report.planTable),
     section("What changes", report.changes === undefined ? undefined : changesTable(report.changes)),
     timings(timeline),

@@ -1,6 +1,6 @@
 import { changesTable } from "../deploy/summary.ts";
 import type { ActionError } from "../runner/errors.ts";
-import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
+import { escapeMarkdown, explainedAt, factTable, gantt, timingsTable } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { UpReport } from "./report.ts";
 import type { FoundPreview } from "./target.ts";
@@ -35,13 +35,6 @@ function rowsOf(report: UpReport): [string, string][] {
     .map(([name, value]) => [name, escapeMarkdown(value)]);
 }
 
-function timings(timeline: Timeline): string {
-  const rows = timeline
-    .phases()
-    .map(({ name, from, to }) => `| ${name} | ${seconds(from - timeline.start)} | ${seconds(to - from)} |`);
-  return rows.length === 0 ? "" : ["| Phase | began after | took |", "|---|---:|---:|", ...rows].join("\n");
-}
-
 function joined(parts: readonly string[]): string {
   return `${parts.filter((part) => part !== "").join("\n\n")}\n\n`;
 }
@@ -55,7 +48,7 @@ export function upSummary(report: UpReport, timeline: Timeline): string {
       ? ""
       : `**What this push changed after ${report.after?.slice(0, 7)}**\n\n${changesTable(report.changes)}`,
     gantt("Preview", timeline.phases()),
-    `<details><summary>Timings</summary>\n\n${timings(timeline)}\n\n</details>`,
+    `<details><summary>Timings</summary>\n\n${timingsTable(timeline)}\n\n</details>`,
   ]);
 }
 
@@ -67,7 +60,7 @@ export function failureSummary(error: ActionError, report: UpReport, timeline: T
     `**What to do:** ${escapeMarkdown(error.hint)}`,
     explainedAt(error.code, process.env),
     rows.length === 0 ? "" : factTable(rows),
-    timings(timeline),
+    timingsTable(timeline),
   ]);
 }
 

@@ -1,6 +1,6 @@
 import { isDamaged, isSameDeployment } from "../backup/belonging.ts";
 import { listBackups } from "../backup/listing.ts";
-import type { Manifest } from "../backup/manifest.ts";
+import { type Manifest, timeOf } from "../backup/manifest.ts";
 import { fetchManifest } from "../backup/manifest-reader.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Store } from "../store/store.ts";
@@ -12,11 +12,9 @@ const LOOKED_AT = 5;
 
 const OWN_PLACES = "Give each deployment a place of its own: a prefix, a folder, artifact:name.";
 
-type Known = Pick<Manifest, "id" | "instance">;
-
 /** Those of others whose manifest can be read; the damaged ones are of nobody. */
-async function readable(store: Store, ids: readonly string[]): Promise<readonly Known[]> {
-  const read = async (id: string): Promise<readonly Known[]> => {
+async function readable(store: Store, ids: readonly string[]): Promise<readonly Manifest[]> {
+  const read = async (id: string): Promise<readonly Manifest[]> => {
     try {
       return [await fetchManifest(store, id)];
     } catch (failure) {
@@ -32,7 +30,12 @@ async function readable(store: Store, ids: readonly string[]): Promise<readonly 
  * former address, then all of the new one, and one name; that is only told.
  * @throws ActionError backup-ambiguous
  */
-function checkOneDeployment(newest: Known, older: readonly Known[], location: string, log: Pick<Log, "warning">): void {
+function checkOneDeployment(
+  newest: Manifest,
+  older: readonly Manifest[],
+  location: string,
+  log: Pick<Log, "warning">,
+): void {
   const same = older.map(({ instance }) => isSameDeployment(newest.instance, instance));
   const at = same.indexOf(false);
   const other = older[at];
@@ -49,6 +52,18 @@ function checkOneDeployment(newest: Known, older: readonly Known[], location: st
   log.warning(
     `${text}. The newest is taken. Where the deployment was not moved, this is the other one's. ${OWN_PLACES}`,
   );
+}
+
+/** Names have the time of the job's clock, which may be wrong; data have that of the backend. */
+function newestData(newest: Manifest, older: readonly Manifest[], log: Pick<Log, "warning">): Manifest {
+  const own = older.filter(({ instance }) => isSameDeployment(newest.instance, instance));
+  const best = [newest, ...own].reduce((a, b) => (BigInt(b.snapshot.timestamp) > BigInt(a.snapshot.timestamp) ? b : a));
+  if (best !== newest) {
+    log.warning(
+      `${newest.id} is the newest by its name, and its data are of ${timeOf(newest.snapshot.timestamp)}: the clock of the job that made it was wrong. ${best.id} has the newest data (${timeOf(best.snapshot.timestamp)}), and is taken.`,
+    );
+  }
+  return best;
 }
 
 /**
@@ -71,7 +86,7 @@ export async function pickBackup(store: Store, wanted: string, log: Pick<Log, "w
       readable(store, others.slice(0, LOOKED_AT)),
     ]);
     checkOneDeployment(manifest, older, store.location, log);
-    return manifest;
+    return newestData(manifest, older, log);
   }
   if (ids.includes(wanted)) return await fetchManifest(store, wanted);
   const more = ids.length > MOST_NAMED ? ", …" : "";

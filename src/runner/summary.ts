@@ -47,6 +47,15 @@ export function gantt(title: string, phases: readonly Phase[]): string {
   );
 }
 
+/** When each phase began and how long it took; empty without phases. */
+export function timingsTable(timeline: { readonly start: number; phases(): readonly Phase[] }): string {
+  const { start } = timeline;
+  const rows = timeline
+    .phases()
+    .map(({ name, from, to }) => `| ${name} | ${seconds(from - start)} | ${seconds(to - from)} |`);
+  return rows.length === 0 ? "" : ["| Phase | began after | took |", "|---|---:|---:|", ...rows].join("\n");
+}
+
 /** `0.9 s`, `12 s`, `3 min 20 s`. */
 export function seconds(ms: number): string {
   if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;

@@ -1,6 +1,6 @@
 import type { Annotation } from "../runner/annotations.ts";
 import type { ActionError } from "../runner/errors.ts";
-import { escapeMarkdown, explainedAt, factTable, gantt, seconds } from "../runner/summary.ts";
+import { escapeMarkdown, explainedAt, factTable, gantt, seconds, timingsTable } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 
 /** What there is to tell about a start, as far as it got. */
@@ -50,20 +50,13 @@ function facts(report: StartReport): [string, string][] {
     .map(([name, value]) => [name, escapeMarkdown(value)]);
 }
 
-function timings(timeline: Timeline): string {
-  const rows = timeline
-    .phases()
-    .map(({ name, from, to }) => `| ${name} | ${seconds(from - timeline.start)} | ${seconds(to - from)} |`);
-  return ["| Phase | began after | took |", "|---|---:|---:|", ...rows].join("\n");
-}
-
 /** The job summary of the start action: what runs, where, what was pushed, how long each phase took, what later steps can use. */
 export function startSummary(report: StartReport, timeline: Timeline): string {
   const parts = [
     `### ✅ Convex backend ready in ${seconds(report.readyMs ?? 0)}`,
     factTable(facts(report)),
     gantt("Start of the backend", timeline.phases()),
-    `<details><summary>Timings</summary>\n\n${timings(timeline)}\n\n</details>`,
+    `<details><summary>Timings</summary>\n\n${timingsTable(timeline)}\n\n</details>`,
   ];
   if (report.exported !== undefined && report.exported.length > 0) {
     const names = report.exported.map((name) => `- \`${name}\``).join("\n");
@@ -105,7 +98,7 @@ export function failureSummary(
     explainedAt(error.code, process.env),
     findingTable(findings),
     rows.length === 0 ? "" : factTable(rows),
-    timeline.phases().length === 0 ? "" : timings(timeline),
+    timingsTable(timeline),
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n\n`;
 }

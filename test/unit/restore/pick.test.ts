@@ -55,6 +55,17 @@ describe("latest", () => {
     expect(world.lines.all.join()).toMatch(/more than one deployment.*of the same name at another address/);
   });
 
+  it("is the one with the newest data, whatever the clock said that named them", async () => {
+    const [, right] = await place(A, A);
+    const ahead = { takenAt: new Date(Date.UTC(2026, 10, 25)), snapshotAt: new Date(Date.UTC(2026, 10, 22, 0, 30)) };
+    const { id: wrong } = await makeBackup(world.store, { zip, instance: A, ...ahead });
+    expect((await pick()).id).toBe(right?.id);
+    expect(world.lines.all.join()).toMatch(
+      new RegExp(`${wrong} is the newest by its name.*${right?.id} has the newest`),
+    );
+    expect((await pick(wrong)).id).toBe(wrong);
+  });
+
   it("is not kept from anybody by older ones that cannot be read", async () => {
     const [oldest, middle, newest] = await place(A, B, A);
     if (oldest === undefined || middle === undefined) throw new Error("not made");

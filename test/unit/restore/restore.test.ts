@@ -266,6 +266,34 @@ describe("a restore that does not succeed", () => {
     expect(await isPaused(run.client)).toBe(false);
   });
 
+  it("leaves all as it was when documents do not fit the code that is deployed, and says what to deploy", async () => {
+    const standin = await target();
+    const kept = await fill(standin);
+    // The last of the tables, so that others are written by then.
+    const documentType = { type: "object", value: { nobody: { fieldType: { type: "string" }, optional: false } } };
+    const table = { tableName: "messages", indexes: [], searchIndexes: [], vectorIndexes: [], documentType };
+    const text = JSON.stringify({ tables: [table], schemaValidation: true });
+    await standin.backend.store.write((tx) => {
+      tx.insert("", "_schemas", { schemaId: "s1", state: "active", text, readyAt: 0 });
+    });
+    const [error, run] = await failing(standin, { confirm: "production", "safety-backup": "off" });
+    expect(error.code).toBe("restore-import-failed");
+    expect(error.message).toContain('table "messages" because it does not match the schema');
+    expect(error.hint).toContain("Deploy the code that the data were written under");
+    expect(await idsOf(run, "messages")).toEqual([kept]);
+    expect(await isPaused(run.client)).toBe(false);
+    expect(run.keeper.now).toMatchObject({ stage: "untouched", settled: true });
+  });
+
+  it("cancels an import that takes too long, and leaves all as it was", async () => {
+    const standin = await target({ env: { STANDIN_IMPORT_ROW_DELAY_MS: "60000" } });
+    const run = makeRun(world, standin, { identity: keys.identity, "import-timeout": "2s" });
+    await expect(carryOut(run, await scratch())).rejects.toMatchObject({ code: "import-timeout" });
+    expect(await idsOf(run, "messages")).toEqual([]);
+    expect(await isPaused(run.client)).toBe(false);
+    expect(run.told().state?.[0]).toContain("The import did not take place");
+  });
+
   it("says so when the snapshot is newer than the backend, which cannot be paused either", async () => {
     const standin = await target({ like: "first" });
     const [error, run] = await failing(standin);

@@ -38,6 +38,8 @@ export interface BackupWish {
   /** Variables of the deployment, kept with the backup when it is encrypted. */
   readonly variables?: ReadonlyMap<string, string>;
   readonly takenAt?: Date;
+  /** By the backend's clock; `takenAt` when absent. */
+  readonly snapshotAt?: Date;
   readonly instance?: Manifest["instance"];
 }
 
@@ -58,6 +60,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 /** Puts a backup into a store as the backup action lays it out, from a ZIP that is there already. */
 export async function makeBackup(store: Store, wish: BackupWish): Promise<MadeBackup> {
   const { recipients = [], variables = new Map<string, string>(), takenAt = new Date(), instance = INSTANCE } = wish;
+  const { snapshotAt = takenAt } = wish;
   const zip = await readFile(wish.zip);
   const inspection = await inspectSnapshot(wish.zip);
   const id = newBackupId(takenAt);
@@ -92,7 +95,7 @@ export async function makeBackup(store: Store, wish: BackupWish): Promise<MadeBa
     encryption: encrypted ? { method: "age", recipients } : { method: "none" },
     objects,
     snapshot: {
-      timestamp: String(BigInt(takenAt.getTime()) * 1_000_000n),
+      timestamp: String(BigInt(snapshotAt.getTime()) * 1_000_000n),
       documents,
       files,
       bytes,
