@@ -2,11 +2,11 @@
  * Plays the command line of a platform: refuses what the real one would not take (a command, an option, a value, a missing
  * token), writes down what it was asked, and answers as the test says. What is taken is in <tool>.json, with its source.
  *
- * RECORDER_LOG: file that gets one JSON line a call. RECORDER_ANSWERS: JSON file of `<tool> <command>` → { stdout, exit }, or
+ * RECORDER_LOG: file that gets one JSON line a call; what options name as files is written down with it. RECORDER_ANSWERS: JSON file of `<tool> <command>` → { stdout, exit }, or
  * a list of these, one a call, the last of which stays.
  */
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const fits = (form, text) => new RegExp(`^(?:${form})$`, "s").test(text);
 
@@ -50,6 +50,18 @@ function parse({ options = {}, operands = [] }, rest) {
   return { options: given, operands: words };
 }
 
+/** Contents of the files that a call names. */
+function filesIn(options) {
+  const paths = Object.values(options).flatMap((value) =>
+    typeof value === "string" ? [value.replace(/^file:\/\//, "")] : [],
+  );
+  return Object.fromEntries(
+    paths
+      .filter((path) => path.startsWith("/") && path !== "/dev/stdin" && existsSync(path))
+      .map((path) => [basename(path), readFileSync(path, "utf8")]),
+  );
+}
+
 function answerTo(key, before) {
   const file = process.env.RECORDER_ANSWERS;
   const answer = file === undefined ? undefined : JSON.parse(readFileSync(file, "utf8"))[key];
@@ -75,7 +87,9 @@ export function play(tool) {
       : [];
     const key = `${tool} ${name}`;
     const before = earlier.filter((line) => JSON.parse(line).command === key).length;
-    appendFileSync(log, `${JSON.stringify({ command: key, ...parsed, stdin })}\n`, { mode: 0o600 });
+    appendFileSync(log, `${JSON.stringify({ command: key, ...parsed, files: filesIn(parsed.options), stdin })}\n`, {
+      mode: 0o600,
+    });
     const { stdout = "", stderr = "", exit = 0 } = answerTo(key, before);
     process.stdout.write(stdout);
     process.stderr.write(stderr);
