@@ -29,6 +29,7 @@ export const PAGES: readonly (readonly [page: string, folder: string])[] = [
   ["docs/find-backup.md", "find-backup"],
   ["docs/issue.md", "issue"],
   ["docs/project.md", "project"],
+  ["docs/platforms.md", "platform"],
   ["docs/backup.md", "backup"],
   ["docs/restore.md", "restore"],
   ["docs/upgrade.md", "upgrade"],

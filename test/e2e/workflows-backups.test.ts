@@ -52,12 +52,12 @@ describe("the templates of backups", () => {
     await api[Symbol.asyncDispose]();
   });
 
-  /** Runs a template with its comments filled in by `fill`; S3's region is taken out, because the backups are in a folder here. */
+  /** Runs a template with its comments filled in by `fill`. */
   async function template(
     name: string,
     { fill = (yaml) => yaml, secrets = {}, ...more }: Partial<ActOptions> & { fill?: (yaml: string) => string } = {},
   ): Promise<ActRun> {
-    const yaml = readFileSync(join(root, "workflows-templates", name), "utf8").replace(/^ *s3-region: .*\n/m, "");
+    const yaml = readFileSync(join(root, "workflows-templates", name), "utf8");
     const folder = mkdtempSync(join(world().scratch, "caller-"));
     const workflow = join(folder, name);
     writeFileSync(workflow, fill(yaml));
@@ -140,6 +140,54 @@ describe("the templates of backups", () => {
     expect(run.outputs("upgrade")["safe"]).not.toBe("");
     expect(run.output("Keep the report")).toContain("double of actions/upload-artifact");
     expectNoLeaks(run, "upgrade", { identity });
+    expect(await before.leftovers()).toEqual([]);
+  });
+
+  test("back up before a deploy where that is asked for, and deploy nothing without it", {
+    timeout: 400_000,
+  }, async () => {
+    const asked = {
+      secrets: { CONVEX_ADMIN_KEY: production.adminKey, CONVEX_ENV: "GREETING=hello again" },
+      fill: (yaml: string) => yaml.replace("# backup: true", "backup: true\n      doctor: false"),
+    };
+    const count = readdirSync(backups).length;
+    const deployed = await template("convex-deploy.yml", asked);
+    expect(errors(deployed), deployed.log).toEqual([]);
+    expect(deployed.outputs("backup")["backup-id"]).toMatch(/^\d{4}-/);
+    expect(deployed.outputs("deploy")["deployed"]).toBe("true");
+    expect(readdirSync(backups)).toHaveLength(count + 1);
+    const without = await template("convex-deploy.yml", { ...asked, vars: { ...vars, CONVEX_BACKUP_RECIPIENTS: "" } });
+    expect(without.exitCode).not.toBe(0);
+    expect(without.results("backup"), without.log).toEqual(["failure"]);
+    expect(without.results("deploy")).toEqual([]);
+    expect(readdirSync(backups)).toHaveLength(count + 1);
+  });
+
+  test("fail a backup by a key that the deployment does not take, and leave no half of one", {
+    timeout: 300_000,
+  }, async ({ before }) => {
+    const files = readdirSync(backups, { recursive: true }).sort();
+    const wrong = `production|${"01".repeat(40)}`;
+    const run = await template("convex-backup.yml", { secrets: { CONVEX_ADMIN_KEY: wrong } });
+    expect(run.exitCode).not.toBe(0);
+    expect(run.errorCode, run.log).toBe("admin-key-rejected");
+    expect(readdirSync(backups, { recursive: true }).sort()).toEqual(files);
+    expectNoLeaks(run, "backup", { wrong });
+    expect(await before.leftovers()).toEqual([]);
+  });
+
+  test("fail a rehearsal whose key opens nothing, before a backend is started", { timeout: 300_000 }, async ({
+    before,
+  }) => {
+    const other = await generateX25519Identity();
+    const payload = { inputs: { from: "2026-09-28-5c7cb5b", to: JSON.stringify([world().image.other.commit]) } };
+    const run = await template("convex-upgrade-rehearsal.yml", {
+      ...{ secrets: { AGE_IDENTITY: other }, event: { name: "workflow_dispatch", payload } },
+      args: ["--input", `from=${payload.inputs.from}`, "--input", `to=${payload.inputs.to}`],
+    });
+    expect(run.exitCode).not.toBe(0);
+    expect(run.errorCode, run.log).toBe("identity-mismatch");
+    expectNoLeaks(run, "upgrade", { other });
     expect(await before.leftovers()).toEqual([]);
   });
 

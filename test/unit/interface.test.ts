@@ -8,6 +8,7 @@ import { CLIENT_VERSION } from "../../src/deployment/connection.ts";
 import { readDoctorInputs } from "../../src/doctor/inputs.ts";
 import { readFindBackupInputs } from "../../src/find-backup/inputs.ts";
 import { readIssueInputs } from "../../src/issue/inputs.ts";
+import { readPlatformInputs } from "../../src/platform/inputs.ts";
 import { readPreviewInputs } from "../../src/preview/inputs.ts";
 import { readProjectInputs } from "../../src/project/inputs.ts";
 import { readRestoreInputs } from "../../src/restore/inputs.ts";
@@ -52,6 +53,7 @@ const ACTIONS: readonly [string, (read: ReadInput) => unknown, readonly string[]
   ["doctor", (read) => readDoctorInputs(read, CREDENTIALS), [], "src/doctor"],
   ["find-backup", (read) => readFindBackupInputs(withSource(read), "/"), [], "src/find-backup"],
   ["project", readProjectInputs, [], "src/project"],
+  ["platform", readPlatformInputs, [], "src/platform"],
   ["issue", (read) => readIssueInputs((name) => read(name) || (REQUIRED[name] ?? "")), [], "src/issue"],
   ["backup", (read) => readBackupInputs(withDestination(read), CREDENTIALS), [], "src/backup"],
   ["restore", (read) => readRestoreInputs(withSource(read), CREDENTIALS, "/"), [], "src/restore"],

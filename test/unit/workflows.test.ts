@@ -132,25 +132,29 @@ describe.each(REUSABLE)("%s", (path) => {
       if (known !== undefined) expect(known.split(" "), `${id}.${name}`).toContain(name);
     }
   });
-
-  it("gives actions of others only what their doubles check", () => {
-    for (const { uses = "", with: given = {} } of stepsOf(path)) {
-      const [slug = ""] = uses.split("@");
-      if (OURS.test(uses) || uses === "") continue;
-      const accepts = JSON.parse(read(`test/doubles/${slug}/accepts.json`)) as { inputs: Fields };
-      expect(Object.keys(accepts.inputs), slug).toEqual(expect.arrayContaining(Object.keys(given)));
-    }
-  });
 });
+
+/** Values that only the person can have, where they are more than two. */
+const MORE_VALUES: Readonly<Record<string, number>> = {
+  // The deployment's URL and key, and the public half of a key that nobody else may have.
+  "convex-backup.yml": 3,
+};
 
 describe.each(TEMPLATES)("%s", (path) => {
   const text = read(path);
   const { permissions, concurrency, jobs } = workflow(path);
-  const [job] = Object.values(jobs);
+  const [job, ...otherCallers] = Object.values(jobs).filter(({ uses }) => uses !== undefined);
+  const own = Object.values(jobs).filter(({ steps }) => steps !== undefined);
   const called = /^convex-selfhost\/action\/(\.github\/workflows\/[\w-]+\.yml)@v1$/.exec(job?.uses ?? "")?.[1];
+  const head = text.slice(0, text.search(/^name: /m));
+  const code = text
+    .split("\n")
+    .filter((line) => !line.trimStart().startsWith("#"))
+    .join("\n");
 
   it("calls one reusable workflow by the major tag", () => {
-    expect(Object.keys(jobs)).toHaveLength(1);
+    expect(otherCallers).toEqual([]);
+    expect(own.length).toBe(Object.keys(jobs).length - 1);
     expect(REUSABLE).toContain(called);
   });
 
@@ -176,18 +180,53 @@ describe.each(TEMPLATES)("%s", (path) => {
   });
 
   it("says what to fill in: every variable and every secret without which it does nothing", () => {
-    expect(text).toMatch(/^# Fill in/m);
-    const body = read(called ?? "");
-    const comments = text
-      .split("\n")
-      .filter((line) => line.trimStart().startsWith("#"))
-      .join("\n");
-    const optional = new Set(["CONVEX_SITE_URL"]);
-    for (const name of used(body, "vars")) if (!optional.has(name)) expect(comments, name).toContain(name);
+    expect(head).toMatch(/^# Fill in/m);
+    const needed = new Set(used(read(called ?? ""), "vars"));
+    // They have defaults, or are for a backup that a deploy makes only when it is asked to.
+    for (const name of ["CONVEX_SITE_URL", "CONVEX_BACKUPS"]) needed.delete(name);
+    if (called?.endsWith("/deploy.yml") === true) needed.delete("CONVEX_BACKUP_RECIPIENTS");
+    if (job?.with?.["url"] !== undefined) needed.delete("CONVEX_URL");
+    for (const name of [...needed, ...used(code, "vars"), ...used(code, "secrets")]) {
+      // Its use is explained where it is passed on.
+      expect(name === "CONVEX_ENV" ? text : head, name).toContain(name);
+    }
+  });
+
+  it("asks for two values at most, beside the way to a platform", () => {
+    const values = [...head.matchAll(/^# {3}(\d+)\. /gm)].map(([, number]) => Number(number));
+    const most = MORE_VALUES[path.replace("workflows-templates/", "")] ?? 2;
+    expect(values).toEqual(values.map((_, index) => index + 1));
+    expect(values.length).toBeLessThanOrEqual(most);
+    // The way to a platform is a list of its own, in front.
+    const way = head.slice(0, head.indexOf("# Fill in")).match(/^# {3}- /gm) ?? [];
+    expect(way.length > 0).toBe(/^# The way (to|there)/m.test(head));
   });
 
   it("has no concurrency group by the workflow's name alone", () => {
-    expect(concurrency?.group ?? "").not.toMatch(/^\$\{\{ *github\.workflow *\}\}$/);
+    for (const one of [concurrency, ...own.map((each) => each.concurrency)])
+      expect(one?.group ?? "").not.toContain("github.workflow");
+  });
+
+  it("has jobs of its own only with a time limit, stated permissions, and nothing of others in a script", () => {
+    for (const each of own) {
+      expect(each["timeout-minutes"]).toBeTypeOf("number");
+      expect(each.permissions).toBeDefined();
+      expect(each.concurrency?.["cancel-in-progress"] ?? false).toBe(false);
+      for (const { run } of each.steps ?? []) expect(run ?? "").not.toContain("${{");
+    }
+  });
+
+  it("gives our actions in them inputs that they have, and reads outputs that they have", () => {
+    for (const step of own.flatMap(({ steps }) => steps ?? [])) {
+      const folder = OURS.exec(step.uses ?? "")?.[1];
+      if (folder === undefined) continue;
+      const action = parse(read(join(folder, "action.yml"))) as Record<"inputs" | "outputs", Fields>;
+      expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(Object.keys(step.with ?? {})));
+      const outputs = [
+        ...code.matchAll(new RegExp(`steps\\.${String((step as Fields)["id"])}\\.outputs\\.([\\w-]+)`, "g")),
+      ];
+      for (const [, name] of outputs) expect(Object.keys(action.outputs)).toContain(name);
+    }
   });
 
   it("is described for the list of starter workflows", () => {

@@ -260,7 +260,11 @@ export async function act(options: ActOptions): Promise<ActRun> {
   const child = spawn(actProgram(), commandOf(options, home), {
     cwd: options.project,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: `${bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`, HOME: home, TMPDIR: join(scratch, "tmp") },
+    env: {
+      PATH: `${bin}:${join(root, "test/recorder/bin")}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
+      HOME: home,
+      TMPDIR: join(scratch, "tmp"),
+    },
   });
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {

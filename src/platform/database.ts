@@ -1,0 +1,45 @@
+import { checkPostgresUrl } from "../backend/database-url.ts";
+
+export interface BackendDatabase {
+  /** For POSTGRES_URL of the backend: no database, no parameters. */
+  readonly url: string;
+  /** The database that the backend opens there, by its instance name. */
+  readonly database: string;
+  readonly notices: readonly string[];
+}
+
+/** Neon's pooler is the same host with this behind its first part. */
+const NEON_POOLER = /^([^.@]+)-pooler(\.[^@]*\.neon\.tech(?::\d+)?)$/i;
+
+/** The host of an authority, without what stands before its last @. */
+function withHost(authority: string, change: (host: string) => string): string {
+  const at = authority.lastIndexOf("@") + 1;
+  return `${authority.slice(0, at)}${change(authority.slice(at))}`;
+}
+
+/**
+ * A connection string as a provider shows it (`…@host/neondb?sslmode=require&channel_binding=require`), as the backend
+ * takes it: it names its database itself, refuses a path and most parameters, and always checks certificates
+ * (contract 1.4). A pooler between the two would take the session's settings from a backend that pools by itself.
+ * @throws ActionError `database-url-invalid`
+ */
+export function backendDatabase(text: string, instanceName: string): BackendDatabase {
+  const [, start = "", authority = "", rest = ""] = /^(postgres(?:ql)?:\/\/)([^/?#]*)(.*)$/is.exec(text) ?? [];
+  const notices: string[] = [];
+  const direct = withHost(authority, (host) => host.replace(NEON_POOLER, "$1$2"));
+  if (direct !== authority)
+    notices.push(
+      "postgres-url: Neon's direct address is used in place of its pooler's: the backend keeps connections by itself.",
+    );
+  // With an @ in the rest, the password holds a character that has to be escaped: then nothing is cut, and it is told.
+  const whole = start === "" || (!authority.includes("@") && rest.includes("@"));
+  const url = whole ? text : `${start}${direct}`;
+  const { database } = checkPostgresUrl(url, instanceName, { requireSsl: true });
+  const named = /^\/([^?#]+)/.exec(rest)?.[1];
+  if (named !== undefined && named !== database) {
+    notices.push(
+      `postgres-url names the database ${JSON.stringify(named)}; the backend opens "${database}", after its instance name. It must exist: CREATE DATABASE ${database};`,
+    );
+  }
+  return { url, database, notices };
+}

@@ -1,0 +1,36 @@
+import { tmpdir } from "node:os";
+import { resolveImage } from "../backend/catalogue.ts";
+import { issueAdminKey } from "../credentials/admin-key.ts";
+import type { ReadInput } from "../runner/inputs.ts";
+import { setOutput, setSecretOutput } from "../runner/outputs.ts";
+import type { Deps } from "../system/deps.ts";
+import { backendDatabase } from "./database.ts";
+import { readPlatformInputs } from "./inputs.ts";
+import { originsOn } from "./origins.ts";
+
+/**
+ * The platform action: what a platform's own names mean for a backend that runs there. Asks nobody, changes nothing.
+ * @throws ActionError `input-missing`, `input-invalid`, `input-conflict`, `instance-secret-invalid`, `database-url-invalid`
+ *   and those of the version
+ */
+export async function platform(read: ReadInput, deps: Deps): Promise<void> {
+  const inputs = readPlatformInputs(read, deps.log.mask);
+  const { instanceName, instanceSecret, postgresUrl, version } = inputs;
+  const origins = originsOn(inputs, deps.env["GITHUB_REPOSITORY"] ?? "");
+  const database = postgresUrl === undefined ? undefined : backendDatabase(postgresUrl, instanceName);
+  const image = resolveImage({ version, requireDigest: true });
+  const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  setOutput("instance-name", instanceName, directory);
+  setOutput("image", image.reference, directory);
+  if (instanceSecret !== undefined) setSecretOutput("admin-key", issueAdminKey({ instanceName, instanceSecret }));
+  if (origins !== undefined) {
+    setOutput("cloud-origin", origins.cloud, directory);
+    setOutput("site-origin", origins.site, directory);
+    setOutput("app", origins.app ?? "", directory);
+    deps.log.info(`CONVEX_CLOUD_ORIGIN=${origins.cloud} CONVEX_SITE_ORIGIN=${origins.site}`);
+  }
+  if (database === undefined) return;
+  setSecretOutput("postgres-url", database.url);
+  setOutput("database", database.database, directory);
+  for (const text of database.notices) deps.log.notice(text);
+}

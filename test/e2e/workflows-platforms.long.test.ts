@@ -1,0 +1,238 @@
+/** The templates for Railway, Kubernetes, EC2 and Coder, up to the platforms' own doors, success and failure. */
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { world } from "./harness/world.ts";
+import { deployed, NEON, type PlatformOptions, type PlatformRun, Platforms, POSTGRES } from "./platforms.ts";
+import { expectNoLeaks, test } from "./support.ts";
+
+let platforms: Platforms;
+beforeAll(async () => {
+  platforms = await Platforms.start(4510);
+});
+afterAll(async () => {
+  await platforms[Symbol.asyncDispose]();
+});
+
+const image = (): string => `${world().image.repository}@${world().image.digest}`;
+
+/** The platform said no: the functions stay where they are. */
+function expectStopped({ run }: PlatformRun, step: string): void {
+  expect(run.exitCode, run.log).not.toBe(0);
+  expect(run.results(step)).toEqual(["failure"]);
+  expect(run.results("deploy")).toEqual([]);
+}
+
+describe("the template for Railway", () => {
+  const secrets = { RAILWAY_TOKEN: "railway-sentinel-token", CONVEX_DATABASE_URL: NEON };
+  const domain = "convex-production-1a2b.up.railway.app";
+  const answers = {
+    "railway variable list": { stdout: JSON.stringify({ RAILWAY_PUBLIC_DOMAIN: domain }) },
+    "railway deployment list": { stdout: '[{"id":"1","status":"SUCCESS"}]' },
+  };
+  const railway = (options: PlatformOptions): Promise<PlatformRun> =>
+    platforms.run("convex-railway.yml", { secrets, answers, ...options });
+
+  test("brings the service up to date and deploys to it", async () => {
+    const { run, calls, of } = await railway({});
+    expect(run.exitCode, run.log).toBe(0);
+    expect(calls.map(({ command, options }) => [command, options["--service"]])).toEqual([
+      ["railway variable list", "convex"],
+      ["railway variable set", "convex"],
+      ["railway variable set", "convex"],
+      ["railway variable set", "convex"],
+      ["railway up", "convex"],
+      ["railway deployment list", "convex"],
+    ]);
+    expect(of("railway variable set").map(({ operands, stdin }) => [operands, stdin])).toEqual([
+      [["INSTANCE_SECRET"], platforms.production.instanceSecret],
+      [["POSTGRES_URL"], POSTGRES],
+      [
+        [
+          "INSTANCE_NAME=convex-self-hosted",
+          `CONVEX_CLOUD_ORIGIN=https://${domain}`,
+          `CONVEX_SITE_ORIGIN=https://${domain}/http`,
+          "DISABLE_BEACON=true",
+        ],
+        "",
+      ],
+    ]);
+    expect(deployed(run), run.log).toBe(true);
+    expectNoLeaks(run, "platform", { ...platforms.secrets, ...secrets, password: "pw-sentinel-4711" });
+  });
+
+  test("does not touch a service that runs when somebody pushes", async () => {
+    const { run, of } = await railway({ event: "push" });
+    expect(run.exitCode, run.log).toBe(0);
+    expect(of("railway up")).toEqual([]);
+    expect(deployed(run), run.log).toBe(true);
+  });
+
+  test.each<[string, PlatformOptions["answers"], string]>([
+    [
+      "the deployment crashes",
+      { ...answers, "railway deployment list": { stdout: '[{"status":"CRASHED"}]' } },
+      "Bring the service up to date",
+    ],
+    ["the build fails", { ...answers, "railway up": { exit: 1 } }, "Bring the service up to date"],
+    ["the service has no domain", { "railway variable list": { stdout: "{}" } }, "Ask for the domain"],
+  ])("stops when %s", async (_, said, step) => {
+    expectStopped(await railway({ answers: said ?? {} }), step);
+  });
+});
+
+describe("the template for Kubernetes", () => {
+  const secrets = { KUBECONFIG: "apiVersion: v1\nkind: Config\n# kube-sentinel-token", CONVEX_DATABASE_URL: NEON };
+  const manifest = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: convex\n";
+  const answers = { "kubectl create secret generic": { stdout: manifest } };
+  const vars = { CONVEX_DOMAIN: "api.example.com", CONVEX_SITE_DOMAIN: "site.example.com" };
+
+  test("applies one replica, its data, its secret and both ports, waits, and deploys to it", async () => {
+    const { run, of } = await platforms.run("convex-kubernetes.yml", { secrets, vars, answers });
+    expect(run.exitCode, run.log).toBe(0);
+    expect(of("kubectl create secret generic")[0]?.stdin).toBe(
+      `INSTANCE_SECRET=${platforms.production.instanceSecret}\nPOSTGRES_URL=${POSTGRES}\n`,
+    );
+    const [secret, rest] = of("kubectl apply").map(({ stdin }) => stdin);
+    expect(secret).toBe(manifest);
+    const documents = parseAllDocuments(rest ?? "");
+    expect(documents.flatMap(({ errors }) => errors)).toEqual([]);
+    const [claim, service, deployment, api, site] = documents.map(
+      (document) => document.toJS() as Record<string, unknown>,
+    );
+    expect(claim).toMatchObject({ kind: "PersistentVolumeClaim", metadata: { name: "convex-data" } });
+    expect(service).toMatchObject({
+      kind: "Service",
+      spec: {
+        ports: [
+          { name: "api", port: 3210 },
+          { name: "site", port: 3211 },
+        ],
+      },
+    });
+    expect(deployment).toMatchObject({
+      kind: "Deployment",
+      spec: {
+        replicas: 1,
+        strategy: { type: "Recreate" },
+        template: {
+          spec: {
+            containers: [
+              {
+                image: image(),
+                ports: [{ containerPort: 3210 }, { containerPort: 3211 }],
+                env: expect.arrayContaining([
+                  { name: "CONVEX_CLOUD_ORIGIN", value: "https://api.example.com" },
+                  { name: "CONVEX_SITE_ORIGIN", value: "https://site.example.com" },
+                ]),
+                envFrom: [{ secretRef: { name: "convex" } }],
+              },
+            ],
+            volumes: [{ name: "data", persistentVolumeClaim: { claimName: "convex-data" } }],
+          },
+        },
+      },
+    });
+    expect(api).toMatchObject({ kind: "Ingress", spec: { rules: [{ host: "api.example.com" }] } });
+    expect(site).toMatchObject({ kind: "Ingress", spec: { rules: [{ host: "site.example.com" }] } });
+    expect(of("kubectl rollout status")[0]?.operands).toEqual(["deployment/convex"]);
+    expect(deployed(run), run.log).toBe(true);
+    expectNoLeaks(run, "platform", { ...platforms.secrets, ...secrets, password: "pw-sentinel-4711" });
+  });
+
+  test("stops when the rollout does not come to its end, and when the domain is none", async () => {
+    const failing = { ...answers, "kubectl rollout status": { exit: 1 } };
+    expectStopped(
+      await platforms.run("convex-kubernetes.yml", { secrets, vars, answers: failing }),
+      "Bring the cluster up to date",
+    );
+    const { run, calls } = await platforms.run("convex-kubernetes.yml", {
+      secrets,
+      vars: { CONVEX_DOMAIN: "https://api.example.com" },
+    });
+    expect(run.errorCode, run.log).toBe("input-invalid");
+    expect(calls).toEqual([]);
+  });
+});
+
+describe("the template for EC2", () => {
+  const vars = {
+    ...{
+      AWS_ROLE: "arn:aws:iam::123456789012:role/convex",
+      AWS_REGION: "eu-central-1",
+      EC2_INSTANCE: "i-0abcdef1234567890",
+    },
+    CONVEX_DOMAIN: "api.example.com",
+  };
+  const id = "01234567-89ab-cdef-0123-456789abcdef";
+  const answers = { "aws ssm send-command": { stdout: `${id}\n` } };
+
+  test("sends commands that a shell takes, without the secret, and deploys to it", async () => {
+    const { run, of } = await platforms.run("convex-ec2.yml", { vars, answers });
+    expect(run.exitCode, run.log).toBe(0);
+    const [send] = of("aws ssm send-command");
+    expect(send?.options).toMatchObject({
+      "--instance-ids": vars.EC2_INSTANCE,
+      "--document-name": "AWS-RunShellScript",
+    });
+    const { commands } = JSON.parse(send?.files["commands.json"] ?? "") as { commands: string[] };
+    const script = commands.join("\n");
+    execFileSync("sh", ["-n"], { input: script });
+    expect(script).toContain(`docker pull '${image()}'`);
+    expect(script).toContain("CONVEX_CLOUD_ORIGIN='https://api.example.com'");
+    expect(script).toContain("CONVEX_SITE_ORIGIN='https://api.example.com/http'");
+    expect(script).not.toContain(platforms.production.instanceSecret);
+    expect(of("aws ssm wait command-executed")[0]?.options).toMatchObject({ "--command-id": id });
+    expect(deployed(run), run.log).toBe(true);
+  });
+
+  test("stops when the instance could not do it, and shows what it said", async () => {
+    const failing = {
+      ...answers,
+      "aws ssm wait command-executed": { exit: 255 },
+      "aws ssm get-command-invocation": [{ stdout: "Failed\n" }, { stdout: "docker: not found\n" }],
+    };
+    const result = await platforms.run("convex-ec2.yml", { vars, answers: failing });
+    expectStopped(result, "Bring the instance up to date");
+    expect(result.run.log).toContain("docker: not found");
+  });
+});
+
+describe("the template for Coder", () => {
+  const vars = { CODER_WILDCARD: "*.coder.example.com", CODER_WORKSPACE: "alice/dev" };
+
+  test("works the address out and deploys to it", async () => {
+    const { run } = await platforms.run("convex-coder.yml", { vars });
+    expect(run.exitCode, run.log).toBe(0);
+    expect(run.outputs("platform")).toMatchObject({
+      "cloud-origin": "https://convex--dev--alice.coder.example.com",
+      "site-origin": "https://convex-site--dev--alice.coder.example.com",
+    });
+    expect(deployed(run), run.log).toBe(true);
+  });
+
+  test("stops at a workspace whose address cannot be", async () => {
+    const { run } = await platforms.run("convex-coder.yml", {
+      vars: { ...vars, CODER_WORKSPACE: `alice/${"dev-".repeat(14)}x` },
+    });
+    expect(run.errorCode, run.log).toBe("input-invalid");
+    expect(run.results("deploy")).toEqual([]);
+  });
+});
+
+describe("the templates for previews on Coolify and Dokploy", () => {
+  test.each(["convex-preview-coolify.yml", "convex-preview-dokploy.yml"])(
+    "%s: says what is missing before it connects",
+    async (template) => {
+      const { run } = await platforms.run(template, {
+        vars: { PREVIEW_HOST: "ssh://deploy@127.0.0.1:9", PREVIEW_DOMAIN: "{name}.preview.example.com" },
+        secrets: {
+          PREVIEW_SECRET: "5e".repeat(32),
+          PREVIEW_SSH_KEY: "-----BEGIN OPENSSH PRIVATE KEY-----\nsentinel\n-----END OPENSSH PRIVATE KEY-----",
+        },
+      });
+      expect(run.exitCode).not.toBe(0);
+      expect(run.error, run.log).toContain("known-hosts");
+    },
+  );
+});

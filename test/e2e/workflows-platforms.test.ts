@@ -1,0 +1,73 @@
+/** The template for Fly.io, up to Fly's own door. Those of the other platforms: workflows-platforms.long.test.ts. */
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { filesInRunnerTemp } from "./harness/leftovers.ts";
+import { world } from "./harness/world.ts";
+import { deployed, NEON, Platforms, POSTGRES } from "./platforms.ts";
+import { expectNoLeaks, test } from "./support.ts";
+
+describe("the template for Fly.io", () => {
+  let platforms: Platforms;
+  beforeAll(async () => {
+    platforms = await Platforms.start(4410);
+  });
+  afterAll(async () => {
+    await platforms[Symbol.asyncDispose]();
+  });
+  const token = "FlyV1-sentinel-token-1234";
+
+  test("makes the app, and deploys to it with the key of its own secret", { timeout: 300_000 }, async () => {
+    const secrets = { FLY_API_TOKEN: token, CONVEX_DATABASE_URL: NEON };
+    const answers = { "flyctl apps list": { stdout: '[{"Name":"other"}]\n' } };
+    const { run, calls, of } = await platforms.run("convex-fly.yml", { secrets, answers, event: "push" });
+    expect(run.exitCode, run.log).toBe(0);
+    expect(calls.map(({ command }) => command)).toEqual([
+      ...["flyctl apps list", "flyctl apps create", "flyctl secrets import", "flyctl deploy"],
+    ]);
+    expect(of("flyctl apps create")[0]?.operands).toEqual(["acme-app-convex"]);
+    const [secret] = [platforms.production.instanceSecret];
+    expect(of("flyctl secrets import")[0]?.stdin).toBe(`INSTANCE_SECRET=${secret}\nPOSTGRES_URL=${POSTGRES}\n`);
+    const [deploy] = of("flyctl deploy");
+    expect(deploy?.options).toMatchObject({
+      "--app": "acme-app-convex",
+      "--ha": "false",
+      "--image": `${world().image.repository}@${world().image.digest}`,
+      "--env": [
+        "INSTANCE_NAME=convex-self-hosted",
+        "CONVEX_CLOUD_ORIGIN=https://acme-app-convex.fly.dev",
+        "CONVEX_SITE_ORIGIN=https://acme-app-convex.fly.dev/http",
+      ],
+    });
+    expect(deploy?.files["fly.toml"]).toMatch(/^TMPDIR = "\/convex\/data\/tmp"$/m);
+    expect(deploy?.files["fly.toml"]).toMatch(/^\[\[mounts\]\]\nsource = .+\ndestination = "\/convex\/data"$/m);
+    expect(deployed(run), run.log).toBe(true);
+    const key = run.outputs("key")["admin-key"] ?? "";
+    expect(key).toMatch(/^convex-self-hosted\|/);
+    expectNoLeaks(run, "platform", {
+      ...platforms.secrets,
+      ...secrets,
+      key,
+      password: "pw-sentinel-4711",
+      url: POSTGRES,
+    });
+    expect(filesInRunnerTemp(run.home).filter((path) => !path.endsWith("fly.toml"))).toEqual([]);
+  });
+
+  test("deploys nothing when Fly refuses, and leaves an app that is there to a run by hand", {
+    timeout: 300_000,
+  }, async () => {
+    const there = { "flyctl apps list": { stdout: '[{"Name":"acme-convex"}]\n' } };
+    const given = { secrets: { FLY_API_TOKEN: token }, vars: { FLY_APP: "acme-convex" } };
+    const refused = await platforms.run("convex-fly.yml", {
+      ...given,
+      answers: { ...there, "flyctl deploy": { stdout: "Error: no capacity\n", exit: 1 } },
+    });
+    expect(refused.run.exitCode).not.toBe(0);
+    expect(refused.of("flyctl apps create")).toEqual([]);
+    expect(refused.run.results("Bring the app up to date")).toEqual(["failure"]);
+    expect(refused.run.results("deploy")).toEqual([]);
+    const pushed = await platforms.run("convex-fly.yml", { ...given, answers: there, event: "push" });
+    expect(pushed.run.exitCode, pushed.run.log).toBe(0);
+    expect(pushed.calls.map(({ command }) => command)).toEqual(["flyctl apps list"]);
+    expect(deployed(pushed.run), pushed.run.log).toBe(true);
+  });
+});
