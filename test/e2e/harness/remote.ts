@@ -133,7 +133,7 @@ export async function startRemote(): Promise<Remote> {
     "mount -t tmpfs tmpfs /run",
     "mkdir -p /run/sshd",
     `cp ${folder}/id.pub /run/sshd/authorized_keys`,
-    `dockerd -H unix:///run/docker.sock -H unix://${socket} --data-root ${folder}/data --exec-root ${folder}/exec --pidfile ${folder}/dockerd.pid --exec-opt native.cgroupdriver=cgroupfs >${folder}/dockerd.log 2>&1 &`,
+    `dockerd -H unix:///run/docker.sock -H unix://${socket} --data-root ${folder}/data --exec-root ${folder}/exec --pidfile ${folder}/dockerd.pid --exec-opt native.cgroupdriver=cgroupfs --dns ${remoteAddress} >${folder}/dockerd.log 2>&1 &`,
     "engine=$!",
     `${tool("sshd")} -D -f ${folder}/sshd_config -E ${folder}/sshd.log &`,
     "sshd=$!",
