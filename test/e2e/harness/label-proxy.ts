@@ -1,33 +1,15 @@
 /**
- * A proxy in front of the second machine's previews that follows the labels of its containers: nginx for what Traefik
- * would read, a real Caddy for what its Docker plugin would read. Neither Traefik nor the plugin can be built from the
- * module proxy alone, so how they read labels is in nginx-proxy.ts and caddy-proxy.ts.
+ * A proxy in front of the second machine's previews that follows the labels of its containers: a real Caddy with its
+ * Docker plugin, a real Traefik where `E2E_TRAEFIK` names its program (it takes too long to build for every run), and
+ * nginx in Traefik's place otherwise.
  */
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemHttp } from "../../../src/system/http.ts";
 import { makeAuthority } from "./authority.ts";
-import { CaddyProxy } from "./caddy-proxy.ts";
-import { type Daemon, ready, startDaemon, until } from "./daemon.ts";
-import { NginxProxy } from "./nginx-proxy.ts";
-import { inside, type Remote } from "./remote.ts";
-
-/** A container as the engine lists it. */
-export interface Entry {
-  readonly Labels: Readonly<Record<string, string>>;
-  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> };
-}
-
-/** One program and its language. */
-export interface ProxyProgram {
-  readonly file: string;
-  readonly command: readonly string[];
-  configOf(entries: readonly Entry[]): string;
-  isReady(): Promise<boolean>;
-  reload(pid: number): Promise<void>;
-}
-
-export type ProxyName = "nginx" | "caddy";
+import { startCaddy } from "./caddy-proxy.ts";
+import type { Daemon } from "./daemon.ts";
+import { startNginx } from "./nginx-proxy.ts";
+import type { Remote } from "./remote.ts";
+import { startTraefik } from "./traefik-proxy.ts";
 
 export interface LabelProxy {
   /** PEM file of the authority that signs its certificates. */
@@ -35,43 +17,19 @@ export interface LabelProxy {
   stop(): Promise<void>;
 }
 
-/** Starts it; it looks at the engine every few milliseconds and loads what changed. */
-export async function startLabelProxy(remote: Remote, domain: string, name: ProxyName): Promise<LabelProxy> {
+/** Starts it on the machine's own network. The Docker network on which it meets previews must be there. */
+export async function startLabelProxy(
+  remote: Remote,
+  place: { readonly domain: string; readonly network: string },
+  kind: "traefik" | "caddy",
+): Promise<LabelProxy> {
   const folder = join(remote.folder, "proxy");
-  await makeAuthority(folder, domain);
-  const program: ProxyProgram = name === "caddy" ? new CaddyProxy(folder) : new NginxProxy(folder);
-  let config = program.configOf([]);
-  writeFileSync(program.file, config);
-  const log = join(folder, "log");
-  const daemon: Daemon = await ready(startDaemon(name, inside(...program.command), log), () => program.isReady());
-  let over = false;
-  const watch = (async (): Promise<void> => {
-    while (!over) {
-      await new Promise((done) => setTimeout(done, 100));
-      const answer = await systemHttp
-        .request("http://engine/containers/json", { socketPath: remote.socket, timeoutMs: 5000 })
-        .catch(() => undefined);
-      if (answer?.status !== 200) continue;
-      const found = program.configOf(answer.json() as Entry[]);
-      if (found === config) continue;
-      config = found;
-      writeFileSync(program.file, config);
-      await program.reload(daemon.child.pid ?? 0);
-    }
-  })();
-  // Shown when it is stopped.
-  watch.catch(() => undefined);
-  return {
-    caFile: join(folder, "ca.pem"),
-    stop: async () => {
-      over = true;
-      await watch.catch((error: unknown) => {
-        throw new Error(`${name} did not take what it should:\n${config}\n${readFileSync(log, "utf8").slice(-2000)}`, {
-          cause: error,
-        });
-      });
-      daemon.child.kill("SIGTERM");
-      await until("the proxy has ended", () => daemon.child.exitCode !== null || daemon.child.signalCode !== null);
-    },
+  await makeAuthority(folder, place.domain);
+  const traefik = process.env["E2E_TRAEFIK"];
+  const start = async (): Promise<Pick<Daemon, "stop">> => {
+    if (kind === "caddy") return await startCaddy(remote, folder, place.network);
+    return traefik === undefined ? await startNginx(remote, folder) : await startTraefik(traefik, remote, folder);
   };
+  const proxy = await start();
+  return { caFile: join(folder, "ca.pem"), stop: () => proxy.stop() };
 }

@@ -1,8 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Entry, ProxyProgram } from "./label-proxy.ts";
-import { remoteAddress } from "./remote.ts";
+import { systemHttp } from "../../../src/system/http.ts";
+import { type Daemon, ready, startDaemon } from "./daemon.ts";
+import { inside, type Remote, remoteAddress } from "./remote.ts";
 import { tool } from "./tools.ts";
+
+interface Entry {
+  readonly Labels: Readonly<Record<string, string>>;
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> };
+}
 
 interface Site {
   readonly host: string;
@@ -25,25 +31,11 @@ function sitesOf({ Labels, NetworkSettings }: Entry): Site[] {
   });
 }
 
-/** nginx in Traefik's place, with one wildcard certificate. */
-export class NginxProxy implements ProxyProgram {
-  readonly file: string;
-  readonly command: readonly string[];
-  readonly #folder: string;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.file = join(folder, "nginx.conf");
-    this.command = [tool("nginx"), "-p", folder, "-c", this.file, "-e", join(folder, "error.log")];
-  }
-
-  configOf(entries: readonly Entry[]): string {
-    const folder = this.#folder;
-    const sites = entries.flatMap(sitesOf).sort((a, b) => (a.host < b.host ? -1 : 1));
-    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    const server = (names: string, body: string, flag = ""): string =>
-      `server { listen ${remoteAddress}:443 ssl${flag}; server_name ${names}; ssl_certificate ${folder}/cert.pem; ssl_certificate_key ${folder}/key.pem; ${body} }`;
-    return `daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log; user root;
+function configOf(folder: string, sites: readonly Site[]): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  const server = (names: string, body: string, flag = ""): string =>
+    `server { listen ${remoteAddress}:443 ssl${flag}; server_name ${names}; ssl_certificate ${folder}/cert.pem; ssl_certificate_key ${folder}/key.pem; ${body} }`;
+  return `daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log; user root;
 events {}
 http {
   access_log off; client_max_body_size 0; server_names_hash_bucket_size 128;
@@ -52,14 +44,43 @@ ${temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`).join("\n")}
 ${sites.map(({ host, upstream }) => `  ${server(host, `location / { proxy_pass http://${upstream}; proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto https; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection; }`)}`).join("\n")}
 }
 `;
-  }
+}
 
-  async isReady(): Promise<boolean> {
-    const file = join(this.#folder, "nginx.pid");
-    return existsSync(file) && readFileSync(file, "utf8") !== "";
-  }
-
-  async reload(pid: number): Promise<void> {
-    process.kill(pid, "SIGHUP");
-  }
+/** nginx in Traefik's place, with one wildcard certificate. It looks at the engine every few milliseconds and loads what changed. */
+export async function startNginx(remote: Remote, folder: string): Promise<Pick<Daemon, "stop">> {
+  const file = join(folder, "nginx.conf");
+  const pidFile = join(folder, "nginx.pid");
+  let config = configOf(folder, []);
+  writeFileSync(file, config);
+  const nginx = inside(tool("nginx"), "-p", folder, "-c", file, "-e", join(folder, "error.log"));
+  const daemon = await ready(
+    startDaemon("nginx", nginx, join(folder, "log")),
+    () => existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "",
+  );
+  let over = false;
+  const watch = (async (): Promise<void> => {
+    while (!over) {
+      await new Promise((done) => setTimeout(done, 100));
+      const answer = await systemHttp
+        .request("http://engine/containers/json", { socketPath: remote.socket, timeoutMs: 5000 })
+        .catch(() => undefined);
+      if (answer?.status !== 200) continue;
+      const sites = (answer.json() as Entry[]).flatMap(sitesOf);
+      const now = configOf(
+        folder,
+        sites.sort((a, b) => (a.host < b.host ? -1 : 1)),
+      );
+      if (now === config) continue;
+      config = now;
+      writeFileSync(file, config);
+      daemon.child.kill("SIGHUP");
+    }
+  })();
+  return {
+    stop: async () => {
+      over = true;
+      await watch;
+      await daemon.stop();
+    },
+  };
 }

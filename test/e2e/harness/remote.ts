@@ -105,7 +105,8 @@ function sshdConfig(folder: string): string {
   ].join("\n");
 }
 
-function listens(host: string, port: number): Promise<boolean> {
+/** Whether a connection can be made. */
+export function listens(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     socket.on("connect", () => {

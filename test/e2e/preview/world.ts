@@ -5,7 +5,7 @@ import { systemExec } from "../../../src/system/exec.ts";
 import { GitHubApi } from "../../support/github/api.ts";
 import { Job, type StepResult } from "../../support/job.ts";
 import { type ActOptions, type ActRun, act, makeProject } from "../harness/act.ts";
-import { type LabelProxy, type ProxyName, startLabelProxy } from "../harness/label-proxy.ts";
+import { type LabelProxy, startLabelProxy } from "../harness/label-proxy.ts";
 import { startNames } from "../harness/names.ts";
 import { addHosts, type Remote, remoteAddress, startRemote } from "../harness/remote.ts";
 import { root, tool } from "../harness/tools.ts";
@@ -27,13 +27,16 @@ export interface PreviewHost {
 }
 
 /** The second machine with a proxy, its network, and things of others that must stay as they are. */
-export async function startHost(numbers: readonly number[], program: ProxyName = "nginx"): Promise<PreviewHost> {
+export async function startHost(
+  numbers: readonly number[],
+  kind: "traefik" | "caddy" = "traefik",
+): Promise<PreviewHost> {
   const remote = await startRemote();
   const names = numbers.flatMap((number) => [`pr-${number}.${domain}`, `pr-${number}-site.${domain}`]);
   if (names.length > 0) addHosts(remoteAddress, names);
   const nameServer = await startNames(remote, domain);
-  const proxy = await startLabelProxy(remote, domain, program);
   await remote.docker("network", "create", "proxy");
+  const proxy = await startLabelProxy(remote, { domain, network: "proxy" }, kind);
   const { repository, digest } = world().image;
   await remote.docker("volume", "create", "bystander-data");
   await remote.docker("network", "create", "bystander-net");
@@ -43,10 +46,7 @@ export async function startHost(numbers: readonly number[], program: ProxyName =
     ...["--entrypoint", "sleep", image, "100000"],
   );
   // By a container of this name it is found which network the proxy is on.
-  await remote.docker(
-    ...["run", "-d", "--name", program === "caddy" ? "caddy" : "traefik", "--network", "proxy"],
-    ...["--entrypoint", "sleep", image, "100000"],
-  );
+  await remote.docker(...["run", "-d", "--name", kind, "--network", "proxy", "--entrypoint", "sleep", image, "100000"]);
   const github = await new GitHubApi(TOKEN, { repository: "acme/app" }).listen();
   return {
     remote,
