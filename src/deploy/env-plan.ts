@@ -29,6 +29,17 @@ export function fitsPattern(name: string, pattern: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
 
+/** @throws ActionError `input-invalid` */
+export function checkPatterns(patterns: readonly string[]): void {
+  const [odd] = patterns.filter((pattern) => !/^[A-Za-z0-9_*]+$/.test(pattern));
+  if (odd === undefined) return;
+  throw new ActionError(
+    "input-invalid",
+    `env-keep: ${JSON.stringify(odd)} is not accepted.`,
+    "Allowed: names of variables, with * for any characters.",
+  );
+}
+
 /** Compares what is wanted with what is there. Pure; nothing depends on the order of either. */
 export function planEnvironment(wish: EnvWish): EnvPlan {
   const { wanted, present } = wish;

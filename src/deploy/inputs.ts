@@ -1,6 +1,7 @@
 import { type Env, readDeployment, requireDeployment } from "../deployment/inputs.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
+import { checkPatterns } from "./env-plan.ts";
 
 /** The inputs of the deploy action, each read and checked by itself. */
 export interface DeployInputs {
@@ -80,13 +81,5 @@ export function checkDeployInputs(inputs: DeployInputs): void {
       "List the variables in env, env-file, env-secrets or env-names, or leave env-prune out.",
     );
   }
-  for (const pattern of inputs.envKeep) {
-    if (!/^[A-Za-z0-9_*]+$/.test(pattern)) {
-      throw new ActionError(
-        "input-invalid",
-        `env-keep: ${JSON.stringify(pattern)} is not accepted.`,
-        "Allowed: names of variables, with * for any characters.",
-      );
-    }
-  }
+  checkPatterns(inputs.envKeep);
 }

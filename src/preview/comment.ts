@@ -39,10 +39,15 @@ function link(text: string, url: string): string {
 
 const [BEGIN, END] = ["<!-- changes -->", "<!-- end of changes -->"] as const;
 
+/** Says what is compared with what, because readers take it for the base branch. */
+export function changesTitle(after: string | undefined): string {
+  return `What this push changed in the preview${after === undefined ? "" : `, which served ${short(after)} before`}`;
+}
+
 function changesOf({ changes, after }: PreviewFacts): string {
   if (changes === undefined) return "";
   const table = changesTable(changes);
-  const title = `What this push changed${after === undefined ? "" : ` after ${short(after)}`}`;
+  const title = changesTitle(after);
   // What breaks clients must be seen without a tap.
   const shown =
     changes.breaking.length > 0

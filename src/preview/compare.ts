@@ -1,4 +1,5 @@
 import { type Changes, changesOf, type PushFacts } from "../deploy/changes.ts";
+import type { EnvPlan } from "../deploy/env-plan.ts";
 import { type Live, readLive } from "../deploy/live.ts";
 import { PushWatch } from "../deploy/watch.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
@@ -58,16 +59,12 @@ export class Comparison {
   }
 
   /**
-   * @param env names of variables that were set before the push
+   * @param env what becomes of the variables with it
    * @returns undefined when the push told nothing that could be compared
    */
-  async changes(env: {
-    readonly added: readonly string[];
-    readonly changed: readonly string[];
-  }): Promise<Changes | undefined> {
+  async changes(env: EnvPlan): Promise<Changes | undefined> {
     if (this.#facts.finished === undefined) return undefined;
-    const plan = { add: env.added, change: env.changed, remove: [], keep: [], leave: [] };
-    return await quietly(this.#deps, async () => changesOf(this.#live, this.#facts, plan));
+    return await quietly(this.#deps, async () => changesOf(this.#live, this.#facts, env));
   }
 }
 

@@ -1,14 +1,13 @@
 import { createHmac } from "node:crypto";
-import type { AuthKeys } from "../credentials/auth-keys.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
 import { sendPush } from "../deployment/push-send.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import { deployAndSeed } from "../start/deploy.ts";
-import { type Deployable, reportMissing } from "../start/deployable.ts";
 import type { Deps } from "../system/deps.ts";
 import { Comparison } from "./compare.ts";
 import type { PreparedUp } from "./prepare.ts";
 import type { UpReport } from "./report.ts";
+import { removeVariables, setVariables, type VariablesSet } from "./variables.ts";
 
 /** The running preview, as it is talked to. */
 export interface Reached {
@@ -33,7 +32,10 @@ export function fingerprintOf({ plan, inputs, deployable, image, instanceSecret,
   return createHmac("sha256", instanceSecret).update(JSON.stringify(facts)).digest("hex").slice(0, 32);
 }
 
-/** Variables first, then the code, then, once in a preview's life, the seed. */
+/**
+ * Variables first, then the code, then, once in a preview's life, the seed; last of all go the variables that nothing
+ * lists any more.
+ */
 export async function deployTo(
   prepared: PreparedUp,
   reached: Reached,
@@ -42,17 +44,31 @@ export async function deployTo(
   tell: (facts: Partial<UpReport>) => void,
   deps: Deps,
 ): Promise<void> {
-  const { deployable } = prepared;
-  const { client, adminKey, origins } = reached;
-  const { keys, added, changed } = await timeline.phase("env", () => setVariables(deployable, prepared, reached, deps));
-  const names = [...added, ...changed].sort();
+  const { client, origins } = reached;
+  const { keys, plan } = await timeline.phase("env", () =>
+    setVariables(prepared.deployable, prepared.inputs, { client, siteOrigin: origins.site }, deps),
+  );
+  const names = [...plan.add, ...plan.change].sort();
   tell({ variables: names });
   if (wish.unchanged && names.length === 0) {
     deps.log.info(`Commit ${prepared.plan.commit.slice(0, 12)} is deployed already; nothing to push.`);
     tell({ deployed: "unchanged" });
-    return;
-  }
-  const { pushFile } = prepared;
+  } else await pushTo(prepared, reached, { wish, keys, plan }, timeline, tell, deps);
+  if (plan.remove.length === 0) return;
+  await timeline.phase("prune", () => removeVariables(plan.remove, client, deps));
+  tell({ variablesRemoved: plan.remove });
+}
+
+/** The code and, where it is wished for, the seed; tells what the push changed. */
+async function pushTo(
+  prepared: PreparedUp,
+  { client, adminKey, origins }: Reached,
+  { wish, keys, plan }: { readonly wish: Wish } & VariablesSet,
+  timeline: Timeline,
+  tell: (facts: Partial<UpReport>) => void,
+  deps: Deps,
+): Promise<void> {
+  const { deployable, pushFile } = prepared;
   const pushes = pushFile !== undefined || deployable.project !== undefined;
   const comparison =
     wish.compare === true && pushes ? await timeline.phase("compare", () => Comparison.begin(client, deps)) : undefined;
@@ -68,46 +84,6 @@ export async function deployTo(
   const rest = async (through?: string): Promise<void> =>
     await deployAndSeed(content, { backend }, { adminKey, client, keys, signal, through }, timeline, tell, deps);
   await (comparison === undefined || deployable.project === undefined ? rest() : comparison.watch(rest));
-  const changes = await comparison?.changes({ added, changed });
+  const changes = await comparison?.changes(plan);
   if (changes !== undefined) tell({ changes });
-}
-
-/**
- * Sets what differs, in one batch. Keys that the preview made for its sign-in stay: new ones would sign everybody out.
- * @returns the names of those that were set, sorted
- */
-async function setVariables(
-  deployable: Deployable,
-  { inputs }: PreparedUp,
-  { client, origins }: Reached,
-  deps: Deps,
-): Promise<{
-  readonly keys: AuthKeys | undefined;
-  readonly added: readonly string[];
-  readonly changed: readonly string[];
-}> {
-  const present = await client.listVariables();
-  const keys = await keysFor(deployable, inputs.jwtPrivateKey !== undefined, present, deps);
-  const { values } = deployable.variables(origins.site, keys);
-  if (deployable.scan !== undefined) {
-    reportMissing(deployable.scan, new Set([...present.keys(), ...values.keys()]), deps);
-  }
-  const differing = [...values].filter(([name, value]) => present.get(name) !== value);
-  if (differing.length > 0) await client.updateVariables(differing.map(([name, value]) => ({ name, value })));
-  const names = differing.map(([name]) => name).sort();
-  const added = names.filter((name) => !present.has(name));
-  return { keys, added, changed: names.filter((name) => present.has(name)) };
-}
-
-async function keysFor(
-  { authKeys }: Deployable,
-  given: boolean,
-  present: ReadonlyMap<string, string>,
-  deps: Deps,
-): Promise<AuthKeys | undefined> {
-  if (authKeys === undefined) return undefined;
-  const [jwtPrivateKey, jwks] = [present.get("JWT_PRIVATE_KEY"), present.get("JWKS")];
-  if (given || jwtPrivateKey === undefined || jwks === undefined) return await authKeys;
-  deps.log.mask(jwtPrivateKey);
-  return { jwtPrivateKey, jwks };
 }

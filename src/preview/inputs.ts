@@ -32,6 +32,8 @@ export interface PreviewInputs extends DeployableInputs {
   readonly forkEnv: string;
   /** A recorded push: written by `bundle`, sent by `up` instead of running the project's CLI. */
   readonly pushFile: string | undefined;
+  /** Names, with `*`, of variables that stay although nothing lists them. */
+  readonly envKeep: readonly string[];
   readonly dryRun: boolean;
   readonly version: string | undefined;
   readonly image: string;
@@ -118,6 +120,7 @@ function readContent(inputs: Inputs) {
     env: inputs.raw("env"),
     envFiles: inputs.lines("env-file"),
     envNames: inputs.words("env-names"),
+    envKeep: inputs.words("env-keep"),
     auth: inputs.choice("auth", ["none", "convex-auth"], "none"),
     appUrl: inputs.optional("app-url"),
     paused: false,

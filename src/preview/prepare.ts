@@ -39,6 +39,7 @@ function contentOf(inputs: PreviewInputs, { fork }: UpPlan): PreviewInputs {
     envSecrets: "",
     envFiles: [],
     envNames: [],
+    envKeep: [],
     jwtPrivateKey: undefined,
     // Its backend knows the URL, so its code could find it.
     postgresUrl: undefined,

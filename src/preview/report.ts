@@ -15,6 +15,8 @@ export interface UpReport {
   readonly imageDigest?: string;
   readonly readyMs?: number;
   readonly variables?: readonly string[];
+  /** Those that the workflow does not list any more. */
+  readonly variablesRemoved?: readonly string[];
   readonly deployed?: string;
   /** What the push changed against what was there; undefined when nobody compared. */
   readonly changes?: Changes;

@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import { checkPatterns } from "../deploy/env-plan.ts";
 import { ActionError } from "../runner/errors.ts";
 import { checkAuth, checkUrlVariables } from "../start/rules.ts";
 import { checkPreviewSecret } from "./credentials.ts";
@@ -102,6 +103,7 @@ export function checkPreviewInputs(inputs: PreviewInputs): void {
   checkEntrance(inputs);
   checkAuth(inputs);
   checkUrlVariables(inputs.urlVariables);
+  checkPatterns(inputs.envKeep);
   if (inputs.command === "up") checkUp(inputs);
 }
 

@@ -7,6 +7,7 @@ import { checkApproval } from "./fork.ts";
 import { withTarget } from "./open-target.ts";
 import { tellJob } from "./outputs.ts";
 import { prepareUp, type UpPlan } from "./prepare.ts";
+import { makeRoom } from "./room.ts";
 import type { PreviewRun } from "./run.ts";
 import { upSummary } from "./summary.ts";
 import type { Applied } from "./target.ts";
@@ -34,6 +35,7 @@ export async function runUp(run: PreviewRun, plan: UpPlan): Promise<void> {
         timeline,
         tell,
         deps,
+        made: () => makeRoom(run, target, plan.name),
         reached: (reached) => {
           applied = reached.applied;
           const digest = target.image?.digest;

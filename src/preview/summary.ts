@@ -2,6 +2,7 @@ import { changesTable } from "../deploy/summary.ts";
 import type { ActionError } from "../runner/errors.ts";
 import { escapeMarkdown, explainedAt, factTable, gantt, timingsTable } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
+import { changesTitle } from "./comment.ts";
 import type { UpReport } from "./report.ts";
 import type { FoundPreview } from "./target.ts";
 
@@ -13,7 +14,7 @@ const DONE: Readonly<Record<string, string>> = {
 };
 
 function rowsOf(report: UpReport): [string, string][] {
-  const { outcome, variables, expires, commit } = report;
+  const { outcome, variables, variablesRemoved, expires, commit } = report;
   const rows: [string, string | undefined][] = [
     ["URL", report.url],
     ["HTTP actions", report.siteUrl],
@@ -24,6 +25,7 @@ function rowsOf(report: UpReport): [string, string][] {
     ["Release", [report.release, report.imageDigest].filter((part) => part !== undefined).join(" · ") || undefined],
     ["Commit", commit?.slice(0, 12)],
     ["Variables set", variables === undefined || variables.length === 0 ? undefined : variables.join(", ")],
+    ["Variables removed", variablesRemoved?.join(", ")],
     ["Deployed", report.deployed === "unchanged" ? "this commit already was; nothing was pushed" : report.deployed],
     ["Seeded", report.imported],
     ["Ran", report.ran === undefined || report.ran.length === 0 ? undefined : report.ran.join(", ")],
@@ -44,9 +46,7 @@ export function upSummary(report: UpReport, timeline: Timeline): string {
   return joined([
     `### ✅ Preview ${escapeMarkdown(report.name ?? "")} is up`,
     factTable(rowsOf(report)),
-    report.changes === undefined
-      ? ""
-      : `**What this push changed after ${report.after?.slice(0, 7)}**\n\n${changesTable(report.changes)}`,
+    report.changes === undefined ? "" : `**${changesTitle(report.after)}**\n\n${changesTable(report.changes)}`,
     gantt("Preview", timeline.phases()),
     `<details><summary>Timings</summary>\n\n${timingsTable(timeline)}\n\n</details>`,
   ]);

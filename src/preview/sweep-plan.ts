@@ -16,6 +16,8 @@ export interface SweepFacts {
   /** For previews that have no time to live of their own. */
   readonly ttlMs?: number;
   readonly maxPreviews?: number;
+  /** The preview that this run made: it counts, and stays. */
+  readonly made?: string;
   readonly policy: Pick<PreviewPolicy, "drafts" | "label">;
   readonly isForeign: (pullRequest: PullRequest) => boolean;
 }
@@ -71,9 +73,17 @@ export function span(ms: number): string {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
+/** Longer than the job of a first `up` may take. */
+const STARTING_MS = 30 * 60_000;
+
+/** Its first `up` may still run, in another job. */
+function starting({ lastUp, created }: FoundPreview, now: number): boolean {
+  return lastUp === undefined && now - created.getTime() < STARTING_MS;
+}
+
 /**
  * Which previews go, and why. Never one of another repository, whatever the target found. Of those that may stay, the
- * ones idle longest go until `maxPreviews` are left.
+ * ones idle longest go until `maxPreviews` are left; one that another job is making is none of them.
  */
 export function planSweep(facts: SweepFacts): SweepPlan {
   const { now, maxPreviews } = facts;
@@ -81,7 +91,7 @@ export function planSweep(facts: SweepFacts): SweepPlan {
   const remove: Removal[] = [];
   const left: FoundPreview[] = [];
   for (const preview of own) {
-    const reason = reasonOf(preview, facts);
+    const reason = preview.name === facts.made ? undefined : reasonOf(preview, facts);
     if (reason === undefined) left.push(preview);
     else remove.push({ preview, ...reason });
   }
@@ -90,7 +100,8 @@ export function planSweep(facts: SweepFacts): SweepPlan {
       idleSince(a, now) - idleSince(b, now) || a.created.getTime() - b.created.getTime() || (a.name < b.name ? -1 : 1),
   );
   const over = maxPreviews === undefined ? 0 : Math.max(0, left.length - maxPreviews);
-  const crowded = byIdleness.slice(0, over).map((preview): Removal => {
+  const leaving = byIdleness.filter((one) => one.name !== facts.made && !starting(one, now)).slice(0, over);
+  const crowded = leaving.map((preview): Removal => {
     const idle = span(now - idleSince(preview, now));
     return {
       preview,
@@ -98,5 +109,5 @@ export function planSweep(facts: SweepFacts): SweepPlan {
       why: `max-previews allows ${maxPreviews}, and it was idle longest (${idle}); the next push or run brings it back`,
     };
   });
-  return { remove: [...remove, ...crowded], keep: byIdleness.slice(over) };
+  return { remove: [...remove, ...crowded], keep: byIdleness.filter((one) => !leaving.includes(one)) };
 }

@@ -9,7 +9,7 @@ import { withTarget } from "./open-target.ts";
 import { isForeign } from "./plan.ts";
 import type { PreviewRun } from "./run.ts";
 import { age, type Swept, size, sweepSummary } from "./summary.ts";
-import { planSweep, type Removal, type SweepPlan } from "./sweep-plan.ts";
+import { planSweep, type Removal, type SweepFacts, type SweepPlan } from "./sweep-plan.ts";
 import type { FoundPreview, Target } from "./target.ts";
 import { down } from "./up.ts";
 
@@ -21,7 +21,7 @@ import { down } from "./up.ts";
 export async function sweep(run: PreviewRun): Promise<void> {
   const { inputs, timeline, deps } = run;
   const { swept, where } = await withTarget(run, async (target) => {
-    const found = await timeline.phase("list", () => target.list());
+    const found = await timeline.phase("list", () => target.list({ usage: true }));
     const plan = await choose(run, found);
     tellLog(run, found);
     const gone = await removeAll(run, target, plan);
@@ -50,7 +50,11 @@ function facts({ preview, why, error }: Swept): Record<string, unknown> {
 }
 
 /** GitHub is asked after the previews were listed: see `SweepFacts.open`. */
-async function choose(run: PreviewRun, found: readonly FoundPreview[]): Promise<SweepPlan> {
+export async function choose(
+  run: PreviewRun,
+  found: readonly FoundPreview[],
+  more: Partial<Pick<SweepFacts, "made" | "policy">> = {},
+): Promise<SweepPlan> {
   const { inputs, policy, repository, github, timeline, deps } = run;
   const numbers = found.flatMap(({ number }) => number ?? []);
   const open = github === undefined ? undefined : await timeline.phase("github", () => openAmong(github, numbers));
@@ -68,10 +72,11 @@ async function choose(run: PreviewRun, found: readonly FoundPreview[]): Promise<
     isForeign: (pullRequest) => isForeign(pullRequest, runOf(deps.env)),
     ...(inputs.ttlMs === undefined ? {} : { ttlMs: inputs.ttlMs }),
     ...(inputs.maxPreviews === 0 ? {} : { maxPreviews: inputs.maxPreviews }),
+    ...more,
   });
 }
 
-async function removeAll(run: PreviewRun, target: Target, { remove }: SweepPlan): Promise<Swept[]> {
+export async function removeAll(run: PreviewRun, target: Target, { remove }: SweepPlan): Promise<Swept[]> {
   const swept: Swept[] = [];
   for (const one of remove) swept.push(await removeOne(run, target, one));
   return swept;

@@ -79,7 +79,10 @@ export interface Target {
   readonly where: string;
   /** Makes it so, keeping the data of one that is there. Safe to repeat after any interruption. */
   apply(spec: PreviewSpec): Promise<Applied>;
-  /** Remembers a whole `up`: its commit and its time, from which the time to live counts. */
+  /**
+   * Remembers a whole `up`: its commit and its time, from which the time to live counts.
+   * @throws ActionError `preview-removed` where another job took it away meanwhile
+   */
   confirm(
     name: string,
     facts: { readonly commit: string; readonly ttlMs?: number; readonly deployed?: string },
@@ -97,7 +100,7 @@ export interface Target {
   find(name: string): Promise<FoundPreview | undefined>;
   /** Removes everything of one preview; returns what, in the target's words; an empty list when nothing was there. */
   remove(name: string): Promise<readonly string[]>;
-  /** All previews of this repository. */
-  list(): Promise<readonly FoundPreview[]>;
+  /** All previews of this repository; with `usage`, which takes longer, also what each uses. */
+  list(wish: { readonly usage: boolean }): Promise<readonly FoundPreview[]>;
   close(): Promise<void>;
 }

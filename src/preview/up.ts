@@ -6,6 +6,7 @@ import { databaseOf, makeDatabase, removeDatabase } from "./database.ts";
 import { deployTo, fingerprintOf } from "./deploy.ts";
 import type { PreviewInputs } from "./inputs.ts";
 import type { PreparedUp } from "./prepare.ts";
+import { previewRemoved } from "./removed.ts";
 import type { UpReport } from "./report.ts";
 import type { PreviewRun } from "./run.ts";
 import type { Applied, PreviewSpec, Target } from "./target.ts";
@@ -18,6 +19,8 @@ export interface UpRun {
   readonly tell: (facts: Partial<UpReport>) => void;
   /** Called once it is reached and before anything is pushed, so that outputs are there for `if: failure()` steps too. */
   readonly reached: (facts: { readonly applied: Applied; readonly adminKey: string }) => void;
+  /** Called when no `up` came to its end on it yet, and it can be seen by others; goes beside the rest. Never fails. */
+  readonly made: () => Promise<void>;
   readonly deps: Deps;
 }
 
@@ -50,8 +53,7 @@ function dashboardOrigin(cloud: string): string {
  */
 export async function up(run: UpRun): Promise<void> {
   const { prepared, target, timeline, tell, deps } = run;
-  const { plan, inputs, instanceName } = prepared;
-  const { database, backendEnv } = prepared;
+  const { plan, inputs, database, backendEnv } = prepared;
   if (database !== undefined) await timeline.phase("database", () => makeDatabase(database, backendEnv, deps));
   const applied = await timeline.phase("apply", () => target.apply(specOf(prepared)));
   const { origins, outcome, before, dashboardUrl } = applied;
@@ -62,6 +64,32 @@ export async function up(run: UpRun): Promise<void> {
     ...(dashboardUrl === undefined ? {} : { dashboardUrl }),
   });
   deps.log.info(`Preview ${plan.name} on ${target.where}: ${SAID[outcome]}.`);
+  const made = before?.lastUp === undefined ? run.made() : undefined;
+  try {
+    await fill(run, applied);
+  } catch (error) {
+    throw (await isGone(run)) ? previewRemoved(plan.name, target.where, error) : error;
+  } finally {
+    await made;
+  }
+  if (inputs.ttlMs !== undefined) tell({ expires: new Date(deps.clock.now() + inputs.ttlMs) });
+}
+
+/** Another job took it away, which shows as whatever it breaks. */
+async function isGone({ prepared, target, deps }: UpRun): Promise<boolean> {
+  try {
+    return (await target.find(prepared.plan.name)) === undefined;
+  } catch (error) {
+    deps.log.debug(String(error));
+    return false;
+  }
+}
+
+/** Waits until it answers, puts this commit's code there, and confirms that. */
+async function fill(run: UpRun, applied: Applied): Promise<void> {
+  const { prepared, target, timeline, tell, deps } = run;
+  const { plan, inputs, instanceName } = prepared;
+  const { origins, outcome, before } = applied;
   const { client, adminKey } = await timeline.phase("ready", () =>
     waitInPublic(
       target,
@@ -86,7 +114,6 @@ export async function up(run: UpRun): Promise<void> {
   await timeline.phase("confirm", () =>
     target.confirm(plan.name, { commit: plan.commit, deployed, ...(ttlMs === undefined ? {} : { ttlMs }) }),
   );
-  if (ttlMs !== undefined) tell({ expires: new Date(deps.clock.now() + ttlMs) });
 }
 
 const fresh = (outcome: Applied["outcome"]): boolean => outcome === "created" || outcome === "recreated";

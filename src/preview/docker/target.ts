@@ -7,6 +7,7 @@ import { probeOrigins } from "../../backend/docker/probe.ts";
 import { createVolume, removeVolume } from "../../backend/docker/volumes.ts";
 import { ActionError } from "../../runner/errors.ts";
 import type { Deps } from "../../system/deps.ts";
+import { previewRemoved } from "../removed.ts";
 import type { Applied, FoundPreview, Health, PreviewSpec, Target } from "../target.ts";
 import { checkClaims } from "./claims.ts";
 import {
@@ -131,7 +132,10 @@ export class DockerTarget implements Target {
       ...(data?.labels[LABEL.created] === undefined ? {} : { [LABEL.data]: data.labels[LABEL.created] }),
     });
     const former = markersOf(found).filter((one) => one.name !== marker.name);
-    await Promise.all(former.map((one) => removeVolume(this.#engine, one.name)));
+    const there = await Promise.all(former.map((one) => removeVolume(this.#engine, one.name)));
+    if (there.every((was) => was) || dataOf(await findParts(this.#engine, repository, name)) !== undefined) return;
+    await removeVolume(this.#engine, marker.name);
+    throw previewRemoved(name, this.where);
   }
 
   async find(name: string): Promise<FoundPreview | undefined> {
@@ -170,10 +174,11 @@ export class DockerTarget implements Target {
     return [...removed, ...rest].flat().filter((what) => !what.includes(".up-"));
   }
 
-  async list(): Promise<readonly FoundPreview[]> {
-    const all = await findAll(this.#engine, this.#options.repository);
-    const usage = await usageOf(this.#engine, all);
-    return all.map((found) => ({ ...describe(this.#options.repository, found), ...usage.get(found.preview) }));
+  async list(wish: { readonly usage: boolean }): Promise<readonly FoundPreview[]> {
+    const { repository } = this.#options;
+    const all = await findAll(this.#engine, repository);
+    const usage = wish.usage ? await usageOf(this.#engine, all) : undefined;
+    return all.map((found) => ({ ...describe(repository, found), ...usage?.get(found.preview) }));
   }
 
   async close(): Promise<void> {

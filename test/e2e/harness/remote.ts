@@ -105,7 +105,8 @@ function sshdConfig(folder: string): string {
   ].join("\n");
 }
 
-function listens(host: string, port: number): Promise<boolean> {
+/** Whether a connection can be made. */
+export function listens(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     socket.on("connect", () => {
@@ -133,7 +134,7 @@ export async function startRemote(): Promise<Remote> {
     "mount -t tmpfs tmpfs /run",
     "mkdir -p /run/sshd",
     `cp ${folder}/id.pub /run/sshd/authorized_keys`,
-    `dockerd -H unix:///run/docker.sock -H unix://${socket} --data-root ${folder}/data --exec-root ${folder}/exec --pidfile ${folder}/dockerd.pid --exec-opt native.cgroupdriver=cgroupfs >${folder}/dockerd.log 2>&1 &`,
+    `dockerd -H unix:///run/docker.sock -H unix://${socket} --data-root ${folder}/data --exec-root ${folder}/exec --pidfile ${folder}/dockerd.pid --exec-opt native.cgroupdriver=cgroupfs --dns ${remoteAddress} >${folder}/dockerd.log 2>&1 &`,
     "engine=$!",
     `${tool("sshd")} -D -f ${folder}/sshd_config -E ${folder}/sshd.log &`,
     "sshd=$!",

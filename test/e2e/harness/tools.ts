@@ -37,6 +37,13 @@ export function act(): string {
   return found;
 }
 
+/** Caddy with its Docker plugin. */
+export function caddy(): string {
+  const cached = join(cacheOf("caddy-docker-proxy", versionOf("CADDY_DOCKER_PROXY")), "caddy");
+  if (!executable(cached)) throw new Error("caddy with its Docker plugin is missing; .ci/run installs it");
+  return cached;
+}
+
 /** The path of a system tool. */
 export function tool(name: string): string {
   const found = onPath(name);

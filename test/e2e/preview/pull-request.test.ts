@@ -5,7 +5,16 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ActRun } from "../harness/act.ts";
 import { makeProject } from "../harness/act.ts";
 import { leaks } from "../harness/leaks.ts";
-import { commitOf, get, job, PREVIEW_SECRET, type PreviewHost, pullRequestEvent, startHost } from "./world.ts";
+import {
+  commitOf,
+  get,
+  job,
+  PREVIEW_SECRET,
+  type PreviewHost,
+  pullRequestEvent,
+  startHost,
+  template,
+} from "./world.ts";
 
 /** Ten workflows, one after the other. */
 const PATIENCE_MS = 480_000;
@@ -15,7 +24,7 @@ let project: string;
 let clean: string[];
 const runs: ActRun[] = [];
 beforeAll(async () => {
-  host = await startHost([1, 2, 3, 4]);
+  host = await startHost([1, 2, 3, 4, 5]);
   project = await makeProject();
   clean = await host.inventory();
 }, 120_000);
@@ -31,9 +40,19 @@ async function on(number: number, action: string, vars: Readonly<Record<string, 
   return run;
 }
 
+const SCHEDULE = { name: "schedule", payload: { schedule: "17 3 * * *" } };
+/** What a user may add to the template. */
+const INPUTS = 'memory: 512m\nrun: |\n  seed:basic {"rooms": 3}';
+
+/** Runs the template of the documentation. */
+async function byTemplate(event: { name: string; payload: unknown }, sshKey = host.remote.key): Promise<ActRun> {
+  const run = await template({ host, project, event, inputs: INPUTS, secrets: { PREVIEW_SSH_KEY: sshKey } });
+  runs.push(run);
+  return run;
+}
+
 async function sweep(vars: Readonly<Record<string, string>> = {}): Promise<ActRun> {
-  const event = { name: "schedule", payload: { schedule: "17 3 * * *" } };
-  const run = await job({ host, project, event, vars: { COMMAND: "sweep", ...vars } });
+  const run = await job({ host, project, event: SCHEDULE, vars: { COMMAND: "sweep", ...vars } });
   runs.push(run);
   expect(run.exitCode, run.log).toBe(0);
   return run;
@@ -50,11 +69,16 @@ const states = (number: number): string[] =>
 
 describe("a pull request", () => {
   it(
-    "gets a preview, keeps it over a push, and loses it when it is closed",
+    "gets a preview by the template, keeps it over a push, and loses it when it is closed",
     async () => {
+      const on = async (action: string): Promise<ActRun> => {
+        const run = await byTemplate(pullRequestEvent(host, 1, action));
+        expect(run.exitCode, run.log).toBe(0);
+        return run;
+      };
       const pull = host.github.state.open(1, { commit: commitOf(1) });
-      const first = await on(1, "opened");
-      expect(first.outputs("convex")).toMatchObject({
+      const first = await on("opened");
+      expect(first.outputs("preview")).toMatchObject({
         action: "up",
         name: "pr-1",
         url: "https://pr-1.preview.test",
@@ -68,36 +92,48 @@ describe("a pull request", () => {
       expect(host.github.comments[0]?.body).toContain("https://pr-1.preview.test");
       expect(states(1)).toEqual(["queued in_progress success"]);
 
-      const again = await on(1, "reopened");
-      expect(again.outputs("convex")).toMatchObject({ outcome: "unchanged", deployed: "true" });
-      expect(again.output("convex")).toContain("is deployed already");
+      const again = await on("reopened");
+      expect(again.outputs("preview")).toMatchObject({ outcome: "unchanged", deployed: "true" });
+      expect(again.output("preview")).toContain("is deployed already");
 
       pull.commit = commitOf(2);
       const extra =
         'import { query } from "./_generated/server";\nexport const one = query({ args: {}, handler: () => 1 });\n';
       writeFileSync(join(project, "convex/extra.ts"), extra);
-      const second = await on(1, "synchronize");
-      expect(second.outputs("convex")).toMatchObject({ outcome: "unchanged", deployed: "true", commit: commitOf(2) });
+      const second = await on("synchronize");
+      expect(second.outputs("preview")).toMatchObject({ outcome: "unchanged", deployed: "true", commit: commitOf(2) });
       // Seeded once: three rooms, not six.
       expect(JSON.parse(await get(host, "https://pr-1-site.preview.test/rooms"))).toHaveLength(3);
       expect(host.github.comments).toHaveLength(1);
       expect(host.github.comments[0]?.body).toContain(`Commit \`${commitOf(2).slice(0, 7)}\``);
-      expect(host.github.comments[0]?.body).toContain(`What this push changed after \`${commitOf(1).slice(0, 7)}\``);
+      expect(host.github.comments[0]?.body).toContain(`which served \`${commitOf(1).slice(0, 7)}\` before`);
       expect(host.github.comments[0]?.body).toContain("| Functions | + extra:one |");
 
       pull.state = "closed";
-      const last = await on(1, "closed");
-      expect(last.outputs("convex")["action"]).toBe("down");
+      const last = await on("closed");
+      expect(last.outputs("preview")["action"]).toBe("down");
       expect(await host.inventory()).toEqual(clean);
       expect(host.github.comments[0]?.body).toContain("Preview removed");
       expect(states(1).every((all) => all.endsWith("inactive"))).toBe(true);
-      await on(1, "closed");
+      await on("closed");
+      expect(await host.inventory()).toEqual(clean);
     },
     PATIENCE_MS,
   );
 
+  it("is told by the template what keeps it from its preview", async () => {
+    host.github.state.open(5, { commit: commitOf(5) });
+    const run = await byTemplate(pullRequestEvent(host, 5, "opened"), host.remote.otherKey);
+    expect(run.exitCode).not.toBe(0);
+    expect(run.errorCode, run.log).toBe("ssh-key-refused");
+    const told = host.github.comments.find(({ issue }) => issue === 5)?.body;
+    expect(told).toContain(`No preview of \`${commitOf(5).slice(0, 7)}\``);
+    expect(states(5)).toEqual(["queued in_progress failure"]);
+    expect(await host.inventory()).toEqual(clean);
+  });
+
   it(
-    "loses its preview in a sweep when nobody told of its end, and the ones idle longest go first",
+    "loses its preview in a sweep when nobody told of its end, and to make room where it was idle longest",
     async () => {
       const { state } = host.github;
       for (const number of [2, 3, 4]) {
@@ -119,9 +155,17 @@ describe("a pull request", () => {
       expect(told.every((body) => body.includes("Preview removed"))).toBe(true);
       expect(real.summary).toMatch(/pr-4 \| .* MB \| .* MB \| stays/);
 
-      const four = state.pullRequests.find(({ number }) => number === 4);
-      if (four !== undefined) four.state = "closed";
-      await sweep();
+      // A new one makes room for itself.
+      await on(2, "synchronize", { MAX_PREVIEWS: "1" });
+      expect(await previews()).toEqual(["pr-2"]);
+      const body = host.github.comments.find(({ issue }) => issue === 4)?.body;
+      expect(body).toMatch(/Preview removed .*max-previews allows 1/);
+
+      const two = state.pullRequests.find(({ number }) => number === 2);
+      if (two !== undefined) two.state = "closed";
+      const last = await byTemplate(SCHEDULE);
+      expect(last.exitCode, last.log).toBe(0);
+      expect(last.outputs("preview")["action"]).toBe("sweep");
       expect(await host.inventory()).toEqual(clean);
     },
     PATIENCE_MS,
@@ -131,7 +175,7 @@ describe("a pull request", () => {
     expect(host.github.defects).toEqual([]);
     const told = [host.github.comments, host.github.state.deployments].map((list) => JSON.stringify(list)).join("\n");
     for (const run of runs) {
-      const key = run.outputs("convex")["admin-key"];
+      const key = run.outputs("convex")["admin-key"] ?? run.outputs("preview")["admin-key"];
       const secrets = {
         PREVIEW_SECRET,
         key: host.remote.key,

@@ -79,8 +79,12 @@ describe("a preview on an engine", () => {
     await docker("stop", "-t", "0", id);
     expect((await again.apply(other)).outcome).toBe("started");
 
+    const late = await localTarget();
+    await late.apply(other);
     const removed = await again.remove("pr-1");
     expect(removed.map((what) => what.split(" ")[0]).sort()).toEqual(["container", "network", "volume"]);
+    // A job that was still at work is told, and brings nothing of it back.
+    await expect(late.confirm("pr-1", { commit: "a".repeat(40) })).rejects.toMatchObject({ code: "preview-removed" });
     expect(await again.remove("pr-1")).toEqual([]);
     expect(await before.leftovers()).toEqual([]);
   });
@@ -174,7 +178,7 @@ describe("a preview on an engine", () => {
       await reached(target, spec, await target.apply(spec));
     }
     await target.confirm("pr-6", { commit: "b".repeat(40), ttlMs: 1000 });
-    const list = await target.list();
+    const list = await target.list({ usage: true });
     expect(list.map(({ name, running, number }) => [name, running, number])).toEqual([
       ["pr-5", true, 5],
       ["pr-6", true, 6],
@@ -186,7 +190,7 @@ describe("a preview on an engine", () => {
       expect(one.diskBytes).toBeGreaterThan(0);
     }
     const stranger = await localTarget({ repository: "acme/other" });
-    expect(await stranger.list()).toEqual([]);
+    expect(await stranger.list({ usage: false })).toEqual([]);
     await Promise.all(["pr-5", "pr-6"].map(async (name) => await target.remove(name)));
     expect(await before.leftovers()).toEqual([]);
   });

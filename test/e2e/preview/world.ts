@@ -1,11 +1,12 @@
 /** A repository with pull requests, a preview host behind SSH, and what a test asks of both. */
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemExec } from "../../../src/system/exec.ts";
 import { GitHubApi } from "../../support/github/api.ts";
 import { Job, type StepResult } from "../../support/job.ts";
 import { type ActOptions, type ActRun, act, makeProject } from "../harness/act.ts";
 import { type LabelProxy, startLabelProxy } from "../harness/label-proxy.ts";
+import { startNames } from "../harness/names.ts";
 import { addHosts, type Remote, remoteAddress, startRemote } from "../harness/remote.ts";
 import { root, tool } from "../harness/tools.ts";
 import { world } from "../harness/world.ts";
@@ -26,12 +27,16 @@ export interface PreviewHost {
 }
 
 /** The second machine with a proxy, its network, and things of others that must stay as they are. */
-export async function startHost(numbers: readonly number[]): Promise<PreviewHost> {
+export async function startHost(
+  numbers: readonly number[],
+  kind: "traefik" | "caddy" = "traefik",
+): Promise<PreviewHost> {
   const remote = await startRemote();
   const names = numbers.flatMap((number) => [`pr-${number}.${domain}`, `pr-${number}-site.${domain}`]);
   if (names.length > 0) addHosts(remoteAddress, names);
-  const proxy = await startLabelProxy(remote, domain);
+  const nameServer = await startNames(remote, domain);
   await remote.docker("network", "create", "proxy");
+  const proxy = await startLabelProxy(remote, { domain, network: "proxy" }, kind);
   const { repository, digest } = world().image;
   await remote.docker("volume", "create", "bystander-data");
   await remote.docker("network", "create", "bystander-net");
@@ -40,6 +45,8 @@ export async function startHost(numbers: readonly number[]): Promise<PreviewHost
     ...["run", "-d", "--name", "bystander", "--network", "bystander-net", "-v", "bystander-data:/data"],
     ...["--entrypoint", "sleep", image, "100000"],
   );
+  // By a container of this name it is found which network the proxy is on.
+  await remote.docker(...["run", "-d", "--name", kind, "--network", "proxy", "--entrypoint", "sleep", image, "100000"]);
   const github = await new GitHubApi(TOKEN, { repository: "acme/app" }).listen();
   return {
     remote,
@@ -58,6 +65,7 @@ export async function startHost(numbers: readonly number[]): Promise<PreviewHost
     stop: async () => {
       await github[Symbol.asyncDispose]();
       await proxy.stop();
+      await nameServer.stop();
       await remote.stop();
     },
   };
@@ -122,6 +130,42 @@ export async function job({ host, vars = {}, files, ...options }: PreviewJob): P
       PROXY: "traefik",
       PROXY_NETWORK: "proxy",
       ...vars,
+    },
+    env: { NODE_EXTRA_CA_CERTS: host.proxy.caFile, GITHUB_API_URL: host.github.url, ...options.env },
+  });
+}
+
+export interface TemplateJob extends Partial<ActOptions> {
+  readonly host: PreviewHost;
+  readonly event: NonNullable<ActOptions["event"]>;
+  readonly project: string;
+  /** Put in place of "memory: 1g" in the template, on lines of their own. */
+  readonly inputs?: string;
+}
+
+/** Runs the template as a user has it who filled in what its head asks for: through the reusable workflow to the action. */
+export async function template({ host, inputs = "", secrets, ...options }: TemplateJob): Promise<ActRun> {
+  const name = "convex-preview.yml";
+  const yaml = readFileSync(join(root, "workflows-templates", name), "utf8");
+  const workflow = join(mkdtempSync(join(world().scratch, "template-")), name);
+  writeFileSync(
+    workflow,
+    yaml.replace(/^( *)memory: 1g$/m, (_, indent: string) => inputs.replace(/^/gm, indent)),
+  );
+  return await act({
+    workflow,
+    ...options,
+    secrets: {
+      GITHUB_TOKEN: TOKEN,
+      PREVIEW_SSH_KEY: host.remote.key,
+      PREVIEW_SECRET,
+      CONVEX_ENV: "GREETING=hello\nOPENAI_API_KEY=sk-sentinel-openai-4711",
+      ...secrets,
+    },
+    vars: {
+      PREVIEW_HOST: host.remote.host,
+      PREVIEW_KNOWN_HOSTS: host.remote.knownHosts,
+      PREVIEW_DOMAIN: `{name}.${domain}`,
     },
     env: { NODE_EXTRA_CA_CERTS: host.proxy.caFile, GITHUB_API_URL: host.github.url, ...options.env },
   });

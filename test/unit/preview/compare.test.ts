@@ -60,11 +60,13 @@ describe("what a push changes in a preview", () => {
     await using app = await newApp();
     const standin = await startStandin();
     try {
-      expect(await deploy(app, standin, { compare: false, given: { env: "A=1" } })).not.toHaveProperty("changes");
+      expect(await deploy(app, standin, { compare: false, given: { env: "A=1\nOLD=1" } })).not.toHaveProperty(
+        "changes",
+      );
       await change(app);
       const { changes, deployed } = await deploy(app, standin, { given: { env: "A=2\nB=1" } });
       expect(deployed).toMatch(/^3 functions/);
-      expect(changes).toMatchObject({ ...CHANGED, env: { added: ["B"], removed: [], changed: ["A"] } });
+      expect(changes).toMatchObject({ ...CHANGED, env: { added: ["B"], removed: ["OLD"], changed: ["A"] } });
     } finally {
       await standin.stop();
     }

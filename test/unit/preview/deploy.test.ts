@@ -72,6 +72,20 @@ describe("deployTo", () => {
     expect((await deploy(other, { unchanged: true, seed: false })).report).toEqual({ variables: ["B"] });
   });
 
+  it("removes by name what is not listed any more, but for its own keys and what env-keep names", async () => {
+    await deploy(await prepared({ auth: "convex-auth", env: "A=1\nB=2\nKEPT_BY_HAND=3" }));
+    const { report, variables } = await deploy(await prepared({ env: "A=1", "env-keep": "KEPT_*" }), {
+      unchanged: true,
+      seed: false,
+    });
+    expect(report).toEqual({ variables: [], deployed: "unchanged", variablesRemoved: ["B"] });
+    expect([...variables.keys()].sort()).toEqual(["A", "JWKS", "JWT_ISSUER", "JWT_PRIVATE_KEY", "KEPT_BY_HAND"]);
+    // The job lacks its secret this once: what it was stays.
+    const names = await prepared({ "env-names": "A" }, PLAN, { A: "" });
+    expect((await deploy(names)).report).toMatchObject({ variablesRemoved: ["KEPT_BY_HAND"] });
+    expect((await deploy(names)).variables.get("A")).toBe("1");
+  });
+
   it("seeds only what no up came to its end on", async () => {
     const folder = scratch();
     writeFileSync(join(folder, "rooms.jsonl"), '{"name":"one"}\n{"name":"two"}\n');

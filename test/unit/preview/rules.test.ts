@@ -40,6 +40,7 @@ describe("checkPreviewInputs", () => {
     ["input-invalid", { memory: "much" }],
     ["input-invalid", { cpus: "-1" }],
     ["input-invalid", { ttl: "14" }],
+    ["input-invalid", { "env-keep": "A-B" }],
     ["input-invalid", { command: "destroy" }],
     ["dashboard-image-missing", { dashboard: "true" }],
     ["input-conflict", { "fork-env": "A=1" }],

@@ -77,6 +77,27 @@ describe("a sweep", () => {
     expect(plan({ found: [found(1, 5, { ttlMs: 6 * HOUR })], open: open(1), ttlMs: HOUR }).gone).toEqual([]);
     expect(plan({ found: [found(1, 5000)], open: open(1) }).gone).toEqual([]);
   });
+  it("leaves what another job is making, and what this one has just made", () => {
+    const making = (number: number, minutesAgo: number): FoundPreview => {
+      const { lastUp: _, ...one } = found(number, 0, { created: new Date(NOW - minutesAgo * 60_000) });
+      return one;
+    };
+    const all = [found(1, 1), found(2, 2), making(3, 3), making(4, 90)];
+    expect(plan({ found: all, open: open(1, 2, 3, 4), maxPreviews: 1 }).gone).toEqual([
+      "pr-2 crowded",
+      "pr-4 crowded",
+      "pr-1 crowded",
+    ]);
+    // Its pull request may be too new for GitHub's list.
+    const made = plan({ found: all, open: open(1, 2), maxPreviews: 3, made: "pr-3" });
+    expect(made).toMatchObject({ gone: ["pr-4 closed"], kept: ["pr-2", "pr-1", "pr-3"] });
+    expect(
+      plan({ found: [making(5, 40), making(6, 0)], open: open(5, 6), maxPreviews: 1, made: "pr-6" }),
+    ).toMatchObject({
+      gone: ["pr-5 crowded"],
+      kept: ["pr-6"],
+    });
+  });
   it("takes a time of the future for now, so that a wrong clock removes nothing and outlives nothing for ever", () => {
     const future = found(1, -24 * 365);
     expect(plan({ found: [future], open: open(1), ttlMs: HOUR }).gone).toEqual([]);

@@ -82,7 +82,7 @@ describe("a preview", () => {
       "### ✅ [https://pr-12.preview.example.com](https://pr-12.preview.example.com)",
       "[Dashboard](https://pr-12-dashboard.preview.example.com) · [HTTP actions](https://pr-12-site.preview.example.com)",
       "Commit `1234567` · updated 2026-11-27 18:00 UTC · created 2026-11-26 18:00 UTC",
-      "**What this push changed after `abcdef0`**",
+      "**What this push changed in the preview, which served `abcdef0` before**",
       "Breaking for clients",
       "rooms:drop is gone",
       "| Functions | + rooms:add",
