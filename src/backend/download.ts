@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { HttpFault, type HttpStream } from "../system/http.ts";
+import { tempOf } from "../system/temp.ts";
 import type { BinaryChoice } from "./binary-catalogue.ts";
 import { type Asset, DEFAULT_RELEASES_URL, directAsset, findAsset } from "./releases.ts";
 import { fetchRemote, type ReleasesSource } from "./remote.ts";
@@ -206,7 +207,7 @@ export async function obtainBinary(
   const source = sourceOf(options);
   const cached = await fromCache(choice, deps);
   if (cached !== undefined) return cached;
-  const temp = await mkdtemp(join(deps.env["RUNNER_TEMP"] ?? ".", "convex-download-"));
+  const temp = await mkdtemp(join(tempOf(deps), "convex-download-"));
   try {
     const zip = join(temp, choice.asset);
     const sha256 = await locateAndDownload(choice, source, zip, deps);

@@ -1,5 +1,4 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkAccess, originOf } from "../deployment/access.ts";
 import { DeploymentClient } from "../deployment/client.ts";
@@ -15,6 +14,7 @@ import { seconds, writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import { openStore } from "../store/open.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { strangeTo } from "./belonging.ts";
 import { Heartbeat, readHeartbeatUrl } from "./heartbeat.ts";
 import { newBackupId } from "./id.ts";
@@ -76,7 +76,7 @@ async function tidy({ inputs, store, id, timeline, tell, deps }: Run, manifest: 
 }
 
 async function setOutputs({ id, store, deps }: Run, manifest: Manifest): Promise<void> {
-  const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const directory = tempOf(deps);
   const path = join(directory, `backup-${id}.json`);
   await writeFile(path, manifestBytes(manifest), { mode: 0o600 });
   const [snapshot] = manifest.objects;
@@ -115,7 +115,7 @@ interface Beginning {
 }
 
 async function inPrivate<T>(deps: Deps, work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp(join(deps.env["RUNNER_TEMP"] ?? tmpdir(), "convex-backup-"));
+  const directory = await mkdtemp(join(tempOf(deps), "convex-backup-"));
   try {
     return await work(directory);
   } finally {

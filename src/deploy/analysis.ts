@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join, normalize, sep } from "node:path";
 import { asRecord } from "../deployment/json.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 
 /** A bundled module as the CLI sends it (contract 5.2). */
 export interface BundledModule {
@@ -89,7 +89,7 @@ export async function analyse(
   options: { readonly functions: boolean },
   deps: Deps,
 ): Promise<CodeFacts> {
-  const directory = await realpath(await mkdtemp(join(deps.env["RUNNER_TEMP"] ?? tmpdir(), "analysis-")));
+  const directory = await realpath(await mkdtemp(join(tempOf(deps), "analysis-")));
   try {
     for (const { path, source } of modules) {
       const file = join(directory, normalize(path));

@@ -12,6 +12,7 @@ import { REPORT_DEFECT } from "../runner/run.ts";
 import { seconds, writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { checkAfter } from "./after.ts";
 import { changesOf, isEmpty } from "./changes.ts";
 import { tellPullRequest } from "./comment.ts";
@@ -105,7 +106,7 @@ async function deployTo(run: Run): Promise<void> {
   const pushed = await timeline.phase("deploy", () => pushThrough(prepared, client, live, deps));
   const changes = changesOf(live, pushed.facts, plan);
   tell({ changes, notes: pushed.notes, live: !inputs.dryRun });
-  setOutput("changes", JSON.stringify(changes), deps.env["RUNNER_TEMP"] ?? tmpdir());
+  setOutput("changes", JSON.stringify(changes), tempOf(deps));
   for (const text of changes.breaking) deps.log.warning(`Breaking for clients: ${text}`);
   if (isEmpty(changes)) deps.log.info("Nothing that can be compared changes.");
   if (inputs.dryRun) return;

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { rootCertificates } from "node:tls";
 import { Heartbeat } from "../backup/heartbeat.ts";
 import { DeploymentClient } from "../deployment/client.ts";
@@ -14,6 +13,7 @@ import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
 import type { Deps } from "../system/deps.ts";
 import type { Http } from "../system/http.ts";
+import { tempOf } from "../system/temp.ts";
 import { examineBackups } from "./backups.ts";
 import { runChecks } from "./checks.ts";
 import type { Context } from "./context.ts";
@@ -121,7 +121,7 @@ async function examine(
 
 function report(subject: string, findings: readonly Finding[], deps: Deps, startedAt: number): Promise<void> {
   const [errors, warnings] = [countOf(findings, "error"), countOf(findings, "warning")];
-  const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const directory = tempOf(deps);
   setOutput("findings", redactKnown(JSON.stringify(findings)), directory);
   setOutput("ok", String(errors === 0), directory);
   setOutput("errors", String(errors), directory);

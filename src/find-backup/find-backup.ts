@@ -1,4 +1,3 @@
-import { tmpdir } from "node:os";
 import { type Manifest, timeOf } from "../backup/manifest.ts";
 import { pickBackup } from "../restore/pick.ts";
 import type { ReadInput } from "../runner/inputs.ts";
@@ -6,6 +5,7 @@ import { setOutput } from "../runner/outputs.ts";
 import { checkStoreSettings } from "../store/destination.ts";
 import { openStore } from "../store/open.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { readFindBackupInputs } from "./inputs.ts";
 
 const UNKNOWN = "unknown";
@@ -34,7 +34,7 @@ export async function findBackup(read: ReadInput, deps: Deps): Promise<void> {
   checkStoreSettings(settings, "source");
   const store = openStore(settings, deps, inputs.githubToken);
   const outputs = outputsOf(await pickBackup(store, inputs.backupId, deps.log));
-  const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const directory = tempOf(deps);
   for (const [name, value] of Object.entries(outputs)) setOutput(name, value, directory);
   const { commit, "backup-id": id, "taken-at": takenAt } = outputs;
   deps.log.info(`Backup ${id} of ${takenAt}, code ${commit === "" ? "unknown" : commit}.`);

@@ -1,9 +1,9 @@
-import { tmpdir } from "node:os";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { redactKnown } from "../runner/mask.ts";
 import { setOutput } from "../runner/outputs.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { bodyOf, markerOf, runLink, stateIn, stateOf } from "./body.ts";
 import { type IssueInputs, readIssueInputs } from "./inputs.ts";
 import { githubTracker, type Issue, type Tracker } from "./tracker.ts";
@@ -77,7 +77,7 @@ export async function issue(read: ReadInput, deps: Deps): Promise<void> {
   } catch (error) {
     throw refused(error);
   }
-  const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const directory = tempOf(deps);
   setOutput("done", kept.done, directory);
   setOutput("number", kept.issue === undefined ? "" : String(kept.issue.number), directory);
   setOutput("url", kept.issue?.url ?? "", directory);

@@ -1,9 +1,9 @@
-import { tmpdir } from "node:os";
 import { resolveImage } from "../backend/catalogue.ts";
 import { issueAdminKey } from "../credentials/admin-key.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { setOutput, setSecretOutput } from "../runner/outputs.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { backendDatabase } from "./database.ts";
 import { readPlatformInputs } from "./inputs.ts";
 import { originsOn } from "./origins.ts";
@@ -19,7 +19,7 @@ export async function platform(read: ReadInput, deps: Deps): Promise<void> {
   const origins = originsOn(inputs, deps.env["GITHUB_REPOSITORY"] ?? "");
   const database = postgresUrl === undefined ? undefined : backendDatabase(postgresUrl, instanceName);
   const image = resolveImage({ version, requireDigest: true });
-  const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const directory = tempOf(deps);
   setOutput("instance-name", instanceName, directory);
   setOutput("image", image.reference, directory);
   if (instanceSecret !== undefined) setSecretOutput("admin-key", issueAdminKey({ instanceName, instanceSecret }));

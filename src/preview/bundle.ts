@@ -3,8 +3,8 @@ import { findProject } from "../deployment/project.ts";
 import { recordPush, writePushFile } from "../deployment/push-file.ts";
 import { setOutput } from "../runner/outputs.ts";
 import { writeSummary } from "../runner/summary.ts";
-import { tempOf } from "../start/run.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import type { PreviewInputs } from "./inputs.ts";
 import { bundleSummary } from "./summary.ts";
 

@@ -1,7 +1,7 @@
 import { exportToJob, setOutput, setSecretOutput } from "../runner/outputs.ts";
 import { jobVariables, warnOfOverwritten } from "../start/exports.ts";
-import { tempOf } from "../start/run.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import type { PreparedUp } from "./prepare.ts";
 import type { Applied } from "./target.ts";
 

@@ -2,7 +2,7 @@ import { ActionError, messageOf } from "../runner/errors.ts";
 import { setOutput } from "../runner/outputs.ts";
 import { REPORT_DEFECT } from "../runner/run.ts";
 import { writeSummary } from "../runner/summary.ts";
-import { tempOf } from "../start/run.ts";
+import { tempOf } from "../system/temp.ts";
 import { checkApproval } from "./fork.ts";
 import { withTarget } from "./open-target.ts";
 import { tellJob } from "./outputs.ts";

@@ -1,7 +1,7 @@
-import { tmpdir } from "node:os";
 import type { ReadInput } from "../runner/inputs.ts";
 import { setOutput } from "../runner/outputs.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { readProjectInputs } from "./inputs.ts";
 import { findToolchain } from "./toolchain.ts";
 
@@ -12,7 +12,7 @@ import { findToolchain } from "./toolchain.ts";
 export async function project(read: ReadInput, deps: Deps): Promise<void> {
   const { workingDirectory } = readProjectInputs(read);
   const found = await findToolchain(deps.env["GITHUB_WORKSPACE"] ?? process.cwd(), workingDirectory);
-  const directory = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const directory = tempOf(deps);
   setOutput("package-manager", found.packageManager, directory);
   setOutput("install-command", found.installCommand, directory);
   setOutput("test-command", found.testCommand, directory);

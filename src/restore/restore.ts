@@ -16,6 +16,7 @@ import { Timeline } from "../runner/timeline.ts";
 import { parseIdentities, parseRecipients } from "../snapshot/encrypt.ts";
 import { openStore } from "../store/open.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { carryOut } from "./carry-out.ts";
 import { parseChecks } from "./checks.ts";
 import { type RestoreFacts, restoreReport } from "./facts.ts";
@@ -24,8 +25,6 @@ import { exceeded } from "./objectives.ts";
 import { checkRestoreInputs, checkStores } from "./rules.ts";
 import { type Run, settle } from "./run.ts";
 import { StateKeeper } from "./state.ts";
-
-const tempOf = (deps: Deps): string => deps.env["RUNNER_TEMP"] ?? tmpdir();
 
 /** Reads and checks all that can be known without a call. @throws ActionError for every bad input */
 function prepare(read: ReadInput, timeline: Timeline, tell: Run["tell"], told: Run["told"], deps: Deps): Run {

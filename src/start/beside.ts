@@ -7,8 +7,9 @@ import { findLeftovers as findContainers, reclaim as reclaimContainers } from ".
 import { probeOrigins } from "../backend/docker/probe.ts";
 import { setOutput } from "../runner/outputs.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import type { Prepared } from "./prepare.ts";
-import { type Run, tempOf, type Usable } from "./run.ts";
+import type { Run, Usable } from "./run.ts";
 import { reportTeardown } from "./teardown.ts";
 
 async function leftoverContainers(prepared: Prepared, deps: Deps): Promise<string[]> {

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import type { BackendSpec, BackendState, RunningBackend, SaveState } from "../backend/backend.ts";
 import { startBinary } from "../backend/binary.ts";
@@ -13,6 +12,7 @@ import { checkBinaryPath, obtainBinary } from "../backend/download.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { readyBuckets, whileChecking } from "./buckets.ts";
 import { readyDatabase } from "./database.ts";
 import type { StartInputs } from "./inputs.ts";
@@ -146,7 +146,7 @@ async function launchBinary(
   const executable = await whileChecking(bucketCheck(prepared, "binary", timeline, deps), () =>
     timeline.phase("binary", obtain),
   );
-  const temp = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const temp = tempOf(deps);
   const spec = specOf(prepared);
   const backend = await timeline.phase("boot", () =>
     startBinary(

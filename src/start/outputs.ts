@@ -1,6 +1,7 @@
 import { exportToJob, setOutput, setSecretOutput } from "../runner/outputs.ts";
+import { tempOf } from "../system/temp.ts";
 import { jobVariables, warnOfOverwritten } from "./exports.ts";
-import { type Run, tempOf, type Usable } from "./run.ts";
+import type { Run, Usable } from "./run.ts";
 
 /** Sets the outputs that are known once the backend answers. */
 export function setOutputs(usable: Usable, run: Run): void {

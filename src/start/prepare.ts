@@ -8,11 +8,11 @@ import { checkInstanceSecret, generateInstanceSecret } from "../credentials/inst
 import { parseVariables } from "../deployment/variables.ts";
 import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { checkS3Settings } from "./buckets.ts";
 import { checkDatabase } from "./database.ts";
 import { type Deployable, prepareDeployable } from "./deployable.ts";
 import type { StartInputs } from "./inputs.ts";
-import { tempOf } from "./run.ts";
 
 /** Names of `backend-env` that an input of their own sets. */
 const OWN_INPUT = new Map(

@@ -1,4 +1,3 @@
-import { tmpdir } from "node:os";
 import type { BackendState } from "../backend/backend.ts";
 import type { DeploymentClient } from "../deployment/client.ts";
 import type { Timeline } from "../runner/timeline.ts";
@@ -24,9 +23,4 @@ export interface Usable {
   readonly adminKey: string;
   readonly instanceName: string;
   readonly client: DeploymentClient;
-}
-
-/** Where files of this job may go. */
-export function tempOf(deps: Deps): string {
-  return deps.env["RUNNER_TEMP"] ?? tmpdir();
 }

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemCode } from "../runner/errors.ts";
 import type { Deps } from "../system/deps.ts";
 import { loadArtifact } from "../system/libraries.ts";
+import { tempOf } from "../system/temp.ts";
 import { type ArtifactApi, type ArtifactFacts, keyOfName, nameOfKey } from "./artifact-api.ts";
 import { explainUpload } from "./artifact-errors.ts";
 import { damaged, exists, full, missing, refused, unreachable, unsupported } from "./faults.ts";
@@ -153,7 +153,7 @@ export class ArtifactStore implements Store {
     body: Uint8Array | AsyncIterable<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<Staged> {
-    const base = this.#deps.env["RUNNER_TEMP"] ?? tmpdir();
+    const base = tempOf(this.#deps);
     const folder = await mkdtemp(join(base, "convex-artifact-"));
     const path = join(folder, name);
     let file: FileHandle | undefined;

@@ -1,7 +1,7 @@
-import { tmpdir } from "node:os";
 import type { HeadObjectCommandOutput, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import type { Deps } from "../system/deps.ts";
 import { loadClientS3 } from "../system/libraries.ts";
+import { tempOf } from "../system/temp.ts";
 import { locked, missing, unsupported } from "./faults.ts";
 import { byKey, checkKey, isBackupKey, isKey } from "./keys.ts";
 import { PART_SIZES, type PartSizes } from "./parts.ts";
@@ -71,7 +71,7 @@ export class S3Store implements Store {
           location: this.location,
           sizes: this.#tuning.sizes ?? PART_SIZES,
           parallel: this.#tuning.parallel ?? 5,
-          temporary: this.#deps.env["RUNNER_TEMP"] ?? tmpdir(),
+          temporary: tempOf(this.#deps),
         },
         { objectKey: this.#objectKey(key), key, body, lockUntil, signal },
       );

@@ -6,9 +6,9 @@ import { connectEngine } from "../backend/docker/engine.ts";
 import { jobLabels } from "../backend/docker/labels.ts";
 import { createVolume } from "../backend/docker/volumes.ts";
 import { newOwner } from "../start/launch.ts";
-import { tempOf } from "../start/run.ts";
 import { teardown } from "../start/teardown.ts";
 import type { Deps } from "../system/deps.ts";
+import { tempOf } from "../system/temp.ts";
 import { clearBench } from "./clear.ts";
 import type { UpgradeState } from "./state.ts";
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ActionError } from "../../runner/errors.ts";
 import type { Deps } from "../../system/deps.ts";
+import { tempOf } from "../../system/temp.ts";
 
 /** What one connection keeps on the disk of this machine, in a folder that only this user can open. */
 export interface SshFiles {
@@ -22,7 +23,7 @@ const LONGEST_FOLDER = 107 - "/control".length - 18;
 
 /** Paths below a folder that is not there yet, so that it can be named in the state before anything is written. */
 export async function makeFolder(deps: Deps): Promise<SshFiles> {
-  const temp = deps.env["RUNNER_TEMP"] ?? tmpdir();
+  const temp = tempOf(deps);
   const fits = Buffer.byteLength(join(temp, FOLDER_PREFIX)) + 6 <= LONGEST_FOLDER;
   // mkdtemp makes it with mode 0700.
   const folder = await mkdtemp(join(fits ? temp : tmpdir(), FOLDER_PREFIX));
