@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inspectSnapshot } from "../src/snapshot/inspect.ts";
+import { inspectAside } from "../src/snapshot/inspect-aside.ts";
 import { generateSnapshot } from "../test/support/generator.ts";
 import { median, run } from "./measure.ts";
 
@@ -28,7 +28,7 @@ interface Verified {
 async function verifyHere(path: string): Promise<Verified> {
   const wall = performance.now();
   const cpu = process.cpuUsage();
-  const { uncompressedBytes, documents, findings } = await inspectSnapshot(path);
+  const { uncompressedBytes, documents, findings } = await inspectAside(path);
   const { user, system } = process.cpuUsage(cpu);
   const wallMs = performance.now() - wall;
   if (findings.some(({ level }) => level === "error")) throw new Error(JSON.stringify(findings));

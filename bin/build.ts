@@ -62,15 +62,19 @@ async function slimCore(): Promise<void> {
 }
 
 /**
- * Libraries with a bundle of their own are loaded from there, by imports that ncc leaves alone: all bundles are
- * neighbours in dist/.
+ * Libraries and threads with a bundle of their own are loaded from there, by imports and URLs that ncc leaves alone: all
+ * bundles are neighbours in dist/.
  */
 async function separateLibraries(): Promise<void> {
   const file = join(lib, "system", "libraries.js");
   const source = await readFile(file, "utf8");
-  const separated = source.replace(/import\("\.\.\/entries\/([\w-]+)\.js"\)/g, (_, name) => {
-    return `import(/* webpackIgnore: true */ "../${name}/index.js")`;
-  });
+  const separated = source
+    .replace(/import\("\.\.\/entries\/([\w-]+)\.js"\)/g, (_, name) => {
+      return `import(/* webpackIgnore: true */ "../${name}/index.js")`;
+    })
+    .replace(/new URL\("\.\.\/entries\/([\w-]+)\.ts"/g, (_, name) => {
+      return `new URL(/* webpackIgnore: true */ "../${name}/index.js"`;
+    });
   if (separated === source) throw new Error(`${file} imports no bundle`);
   await writeFile(file, separated);
 }

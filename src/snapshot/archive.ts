@@ -18,7 +18,7 @@ const DEFLATED = 8;
 const DEFLATE_MOST = 1032;
 const CHUNK = 256 * 1024;
 /** Unpacked, at a time: each piece is a hand-over between threads. */
-const UNPACKED = 1024 * 1024;
+const UNPACKED = 256 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
 

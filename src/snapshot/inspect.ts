@@ -14,6 +14,7 @@ import { restoreFindings } from "./roads.ts";
 import { SchemaReader } from "./schema-reader.ts";
 import { StorageReader } from "./storage-reader.ts";
 import { TableReader } from "./table-reader.ts";
+import { TextSet } from "./text-set.ts";
 
 const GIB = 1024 ** 3;
 /** Beyond both, an archive is taken for a bomb: real snapshots shrink by 5 to 30, rarely by 100. */
@@ -51,7 +52,8 @@ const NOTHING: Reader = { push: () => undefined, end: () => undefined };
 class Inspector {
   readonly #findings = new Findings();
   readonly #parts: Parts = { tables: new Map(), schemas: new Map(), numbers: new Map(), storage: new Map() };
-  readonly #names = new Set<string>();
+  readonly #names = new TextSet();
+  #readme = false;
   readonly #folders = new Set<string>();
   /** Of each entry, one after another: its start, the end of its data, and the latest end of what may follow that. */
   readonly #places: number[] = [];
@@ -106,8 +108,7 @@ class Inspector {
   }
 
   async #entry(archive: Archive, entry: ArchiveEntry): Promise<void> {
-    if (this.#names.has(entry.name)) this.#findings.add("entry-twice", entry.name);
-    this.#names.add(entry.name);
+    if (!this.#names.add(entry.name)) this.#findings.add("entry-twice", entry.name);
     this.#uncompressed += entry.size;
     if (this.#uncompressed > BOMB_BYTES && this.#uncompressed > archive.size * BOMB_RATIO) {
       throw new Defect("bomb", entry.name, `more than ${BOMB_BYTES / GIB} GiB.`);
@@ -155,6 +156,9 @@ class Inspector {
         if (name.toLowerCase().endsWith(".zip")) this.#zipInside ??= name;
         this.#findings.add("unknown-entry", name);
         return NOTHING;
+      case "readme":
+        this.#readme = true;
+        return NOTHING;
       default:
         return NOTHING;
     }
@@ -177,7 +181,7 @@ class Inspector {
   #judgeEmpty(): void {
     const { numbers, storage } = this.#parts;
     const rootNumbers = numbers.get("");
-    if (this.#names.has("README.md") && rootNumbers !== undefined && rootNumbers.byName.size === 0) return;
+    if (this.#readme && rootNumbers !== undefined && rootNumbers.byName.size === 0) return;
     if ([...storage.values()].some(({ listed, empty }) => listed && !empty)) return;
     const inside = this.#zipInside;
     const detail = inside === undefined ? "it is no snapshot, or its tables were lost" : `it is a ZIP of ${inside}`;

@@ -8,17 +8,8 @@ import type { StorageFacts } from "./inspection.ts";
 import { FLAG } from "./line-flags.ts";
 import { LineScanner } from "./line-scanner.ts";
 import { type LineSink, Lines } from "./lines.ts";
-
-/** One line of `_storage/documents.jsonl`. */
-interface Metadata {
-  readonly sha256: string | undefined;
-  readonly size: number | undefined;
-  readonly contentType: string | null;
-  readonly internalId: string | undefined;
-}
-
-/** Of a line whose file was there: the rest is not needed any more, and there may be many. */
-const SEEN: Metadata = { sha256: undefined, size: undefined, contentType: null, internalId: undefined };
+import { StoredFiles } from "./stored-files.ts";
+import { TextSet } from "./text-set.ts";
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SHA256 = /^[A-Za-z0-9+/]{43}=$/;
@@ -31,9 +22,8 @@ export class StorageReader implements LineSink {
   readonly #findings: Findings;
   readonly #lines: Lines;
   readonly #scanner = new LineScanner();
-  readonly #metadata = new Map<string, Metadata>();
-  readonly #internalIds = new Set<string>();
-  readonly #contentTypes = new Map<string, string>();
+  readonly #metadata = new StoredFiles();
+  readonly #internalIds = new TextSet();
   /** Files whose line came after them, or never. */
   readonly #waiting = new Map<string, { readonly entry: string; readonly sha256: string; readonly size: number }>();
   readonly #digest = new LinesDigest();
@@ -118,21 +108,13 @@ export class StorageReader implements LineSink {
     if (problem !== undefined) this.defect("storage-line", line, problem);
     if (sha256 === undefined || sha256 === null) this.defect("storage-sha256-missing", line);
     if (internalId === undefined || internalId === null) this.defect("storage-internal-id-missing", line);
-    else if (this.#internalIds.has(String(internalId))) this.defect("storage-internal-id-twice", line);
-    this.#internalIds.add(String(internalId));
-    this.#metadata.set(id, {
+    else if (!this.#internalIds.add(String(internalId))) this.defect("storage-internal-id-twice", line);
+    this.#metadata.add(id, {
       sha256: typeof sha256 === "string" ? sha256 : undefined,
       size: typeof size === "number" ? size : undefined,
-      contentType: typeof contentType === "string" ? this.#shared(contentType) : null,
+      contentType: typeof contentType === "string" ? contentType : null,
       internalId: typeof internalId === "string" ? internalId : undefined,
     });
-  }
-
-  /** One text for all files of a type. */
-  #shared(contentType: string): string {
-    const known = this.#contentTypes.get(contentType) ?? contentType;
-    this.#contentTypes.set(known, known);
-    return known;
   }
 
   #checkNumber(id: string, line: number): void {
@@ -170,19 +152,18 @@ export class StorageReader implements LineSink {
       this.#findings.add("storage-entry", entry);
       return;
     }
-    const metadata = this.#metadata.get(id);
-    if (metadata === undefined && !this.listed) {
+    if (!this.#metadata.has(id) && !this.listed) {
       if (this.#waiting.has(id)) this.#findings.add("storage-file-twice", entry);
       this.#waiting.set(id, { entry, sha256, size });
-    } else this.#compare(id, metadata, { entry, sha256, size });
+    } else this.#compare(id, { entry, sha256, size });
   }
 
-  #compare(id: string, metadata: Metadata | undefined, file: { entry: string; sha256: string; size: number }): void {
-    const { entry, sha256, size } = file;
-    if (metadata === undefined) this.#findings.add("storage-line-missing", entry);
-    else if (metadata === SEEN) this.#findings.add("storage-file-twice", entry);
+  #compare(id: string, { entry, sha256, size }: { entry: string; sha256: string; size: number }): void {
+    const taken = this.#metadata.take(id);
+    const metadata = taken === "seen" ? undefined : taken;
+    if (taken === undefined) this.#findings.add("storage-line-missing", entry);
+    else if (metadata === undefined) this.#findings.add("storage-file-twice", entry);
     else {
-      this.#metadata.set(id, SEEN);
       if (metadata.sha256 !== undefined && metadata.sha256 !== sha256) this.#findings.add("storage-sha256", entry);
       if (metadata.size !== size) {
         this.#findings.add("storage-size", entry, `${size} bytes instead of ${metadata.size ?? "a number"}`);
@@ -196,11 +177,10 @@ export class StorageReader implements LineSink {
     if (!this.listed && this.#files > 0)
       this.#findings.add("storage-metadata-missing", `${prefixOf(this.component)}_storage/`);
     for (const [id, file] of this.#waiting) {
-      const metadata = this.#metadata.get(id);
-      if (this.listed || metadata !== undefined) this.#compare(id, metadata, file);
+      if (this.listed || this.#metadata.has(id)) this.#compare(id, file);
     }
-    for (const [id, metadata] of this.#metadata) {
-      if (metadata !== SEEN) this.#findings.add("storage-file-missing", `${prefixOf(this.component)}_storage/${id}`);
+    for (const id of this.#metadata.left()) {
+      this.#findings.add("storage-file-missing", `${prefixOf(this.component)}_storage/${id}`);
     }
   }
 }

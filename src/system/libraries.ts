@@ -7,3 +7,6 @@ export const loadMysql2 = () => import("../entries/mysql2.ts");
 export const loadClientS3 = () => import("../entries/client-s3.ts");
 export const loadArtifact = () => import("../entries/artifact.ts");
 export const loadGithub = () => import("../entries/github.ts");
+
+/** What is a thread of its own rather than a library: see src/snapshot/inspect-aside.ts. */
+export const inspectorUrl = (): URL => new URL("../entries/inspector.ts", import.meta.url);

@@ -180,8 +180,11 @@ async function writeStorage(
     return `${start},"contentType":${JSON.stringify(contentType)},"internalId":"${internalId}"}\n`;
   });
   await zip.add(`${folder}/documents.jsonl`, lines.join(""));
-  for (const { id, content, i } of stored)
-    await zip.addStream(`${folder}/${id}${i % 3 === 0 ? "" : ".bin"}`, content());
+  for (const { id, content, size, i } of stored) {
+    const name = `${folder}/${id}${i % 3 === 0 ? "" : ".bin"}`;
+    if (size <= CHUNK) await zip.add(name, Buffer.concat([...content()]));
+    else await zip.addStream(name, content());
+  }
 }
 
 /** Bytes that do not shrink. */

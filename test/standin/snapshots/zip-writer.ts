@@ -5,7 +5,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { crc32, createDeflateRaw, deflateRaw } from "node:zlib";
+import { crc32, createDeflateRaw, deflateRaw, deflateRawSync } from "node:zlib";
 
 const deflate = promisify(deflateRaw);
 
@@ -16,6 +16,10 @@ const MADE_BY = 0x033f;
 const ZIP64_VERSION = 46;
 const ATTRIBUTES = 0x01a40000;
 const UNKNOWN = 0xffffffff;
+/** Where the true numbers stand in the ZIP64 record alone. */
+const [FULL16, FULL32] = [0xffff, 0xffffffff];
+/** Entries up to this are packed at once: of hundreds of thousands, handing each to another thread takes minutes. */
+const AT_ONCE = 16 * 1024;
 
 interface Entry {
   name: Buffer;
@@ -40,13 +44,11 @@ export class ZipWriter {
 
   async add(name: string, content: Uint8Array | string): Promise<void> {
     const bytes = Buffer.from(content);
-    const packed = await deflate(bytes);
+    const packed = bytes.length <= AT_ONCE ? deflateRawSync(bytes) : await deflate(bytes);
     const encoded = Buffer.from(name);
     const entry = { name: encoded, crc: crc32(bytes), size: bytes.length, packed: packed.length, offset: this.#offset };
     this.#entries.push(entry);
-    await this.#write(localHeader(entry));
-    await this.#write(packed);
-    await this.#write(descriptor(entry));
+    await this.#write(Buffer.concat([localHeader(entry), packed, descriptor(entry)]));
   }
 
   /** An entry that does not fit into memory, in pieces. */
@@ -74,7 +76,7 @@ export class ZipWriter {
   /** Writes the central directory and closes the file; the whole size in bytes. */
   async finish(): Promise<number> {
     const start = this.#offset;
-    for (const entry of this.#entries) await this.#write(centralRecord(entry));
+    await this.#write(Buffer.concat(this.#entries.map(centralRecord)));
     const size = this.#offset - start;
     await this.#write(endRecords(this.#entries.length, size, start));
     await this.#file.close();
@@ -117,7 +119,11 @@ function endRecords(count: number, size: number, start: number): Buffer {
     .u32(0x07064b50, 0)
     .u64(start + size)
     .u32(1);
-  const end = new Fields().u32(0x06054b50).u16(0, 0, count, count).u32(size, start).u16(0);
+  const end = new Fields()
+    .u32(0x06054b50)
+    .u16(0, 0, ...[count, count].map((each) => Math.min(each, FULL16)))
+    .u32(...[size, start].map((each) => Math.min(each, FULL32)))
+    .u16(0);
   return Buffer.concat([end64.bytes(), locator.bytes(), end.bytes()]);
 }
 
