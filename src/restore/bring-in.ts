@@ -24,6 +24,8 @@ export interface BringOptions {
   readonly mayReplace: boolean;
   /** Told of every import before it may change anything. */
   readonly onImport?: (importId: string) => void;
+  /** Told of the export that the verification asks for. */
+  readonly onExport?: (exportId: string) => void;
 }
 
 /** Between tries while the backend builds indexes. */

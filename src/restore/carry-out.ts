@@ -46,13 +46,14 @@ async function meetTarget(run: Run): Promise<string> {
  * agreed to lose anything, an export shows the rest (components, files).
  */
 async function examine(run: Run, instanceName: string, directory: string): Promise<Holdings> {
-  const { client, inputs, tell, deps } = run;
+  const { client, inputs, keeper, tell, deps } = run;
   let holdings = await countRoot(client);
   checkConsent(holdings, inputs, instanceName, client.url);
   const agreed = inputs.confirm !== undefined && inputs.safetyBackup !== undefined;
   if (isEmpty(holdings) && !agreed) {
     const path = join(directory, "target.zip");
-    const look = { path, includeStorage: true, timeoutMs: inputs.exportTimeoutMs };
+    const onExport = (id: string): void => keeper.addExport(id);
+    const look = { path, includeStorage: true, timeoutMs: inputs.exportTimeoutMs, onExport };
     const { inspection } = await lookInto(client, look, deps);
     const tables = inspection.tables.map(({ component, name, documents }) => ({
       name: component === "" ? name : `${name} in ${component}`,
@@ -156,6 +157,7 @@ export async function carryOut(run: Run, directory: string): Promise<void> {
     exportTimeoutMs: inputs.exportTimeoutMs,
     showDocuments: inputs.showDocuments,
     mayReplace: inputs.confirm !== undefined && inputs.safetyBackup !== undefined,
+    onExport: (id) => keeper.addExport(id),
     onImport: (importId) => keeper.set({ imports: [...keeper.now.imports, importId] }),
   };
   await whilePaused(run, async (was) => {

@@ -18,6 +18,8 @@ export interface LookOptions {
   readonly includeStorage: boolean;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Told of the export, which a killed step leaves on the server. */
+  readonly onExport?: ((id: string) => void) | undefined;
 }
 
 async function download(client: DeploymentClient, deps: Deps, made: CompletedExport, path: string): Promise<string> {
@@ -43,6 +45,7 @@ export async function lookInto(client: DeploymentClient, options: LookOptions, d
       ...(signal === undefined ? {} : { signal }),
       onRequested: (requested) => {
         id = requested;
+        options.onExport?.(requested);
       },
     });
     const sha256 = await download(client, deps, made, path);

@@ -5,6 +5,7 @@ import { messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { Inputs } from "../runner/inputs.ts";
 import { writeSummary } from "../runner/summary.ts";
+import { discardExport } from "../snapshot/export.ts";
 import type { Deps } from "../system/deps.ts";
 import { setBack } from "./pause.ts";
 import { type RestoreState, restoreState } from "./state.ts";
@@ -40,6 +41,7 @@ function describe(state: RestoreState, outcomes: readonly Outcome[]): string {
 async function undo(state: RestoreState, client: DeploymentClient, deps: Deps): Promise<string[]> {
   const outcomes: Outcome[] = [];
   for (const importId of state.imports) outcomes.push(await endImport(client, importId, deps));
+  await Promise.all((state.exports ?? []).map((id) => discardExport(client, deps, id)));
   const told = [describe(state, outcomes)];
   if (state.was === undefined) return told;
   if (outcomes.includes("running")) {

@@ -59,7 +59,9 @@ export async function keepPresent(run: Run, directory: string): Promise<void> {
     directory: own,
     timeline,
     tell: () => undefined,
-    save: () => undefined,
+    save: ({ exportId }) => {
+      if (exportId !== undefined) keeper.addExport(exportId);
+    },
     signal: new AbortController().signal,
     deps,
   };

@@ -27,6 +27,8 @@ export interface RestoreState {
   readonly safetyBackup?: string;
   /** Set to the backup's values, or about to be. */
   readonly variables?: ChangedVariables | undefined;
+  /** Exports of this step that may still be on the server. */
+  readonly exports?: readonly string[];
   /** Ours, mode 0700, with the decrypted backup; removed at the end. */
   readonly directory?: string;
   /** The main step came to its end, good or bad, and has set the target back itself. */
@@ -64,6 +66,10 @@ export class StateKeeper {
 
   get now(): RestoreState {
     return this.#state;
+  }
+
+  addExport(id: string): void {
+    this.set({ exports: [...(this.#state.exports ?? []), id] });
   }
 
   set(facts: Partial<RestoreState>): void {

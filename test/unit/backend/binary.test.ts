@@ -221,6 +221,11 @@ describe("startBinary", () => {
     expect((await backend.logs(1))[0]).toBe("Error: Couldn't hexdecode key");
   });
 
+  it.runIf(process.platform === "linux")("refuses a data directory that cannot be made", async () => {
+    const { started } = await start({ data: "/proc/nothing/data" });
+    await expect(started).rejects.toMatchObject({ code: "data-directory" });
+  });
+
   it("refuses a data directory that a running backend uses, and takes that of a dead one", async () => {
     const data = join(await temporary(), "kept");
     const first = await start({ data });

@@ -6,6 +6,7 @@ import { runImport } from "../../../src/deployment/import-run.ts";
 import { isPaused } from "../../../src/restore/pause.ts";
 import { restorePost } from "../../../src/restore/post.ts";
 import type { RestoreState } from "../../../src/restore/state.ts";
+import { exportSnapshot } from "../../../src/snapshot/export.ts";
 import { type Standin, startStandin } from "../../standin/standin.ts";
 import { BASE, writeZip } from "../../support/snapshot.ts";
 import { makeRun, makeWorld, type World } from "./support.ts";
@@ -90,6 +91,14 @@ describe("the post step", () => {
       .toContain('"completed"');
     const told = await post({ was: "running", stage: "importing", imports: [importId] });
     expect(told).toContain("The data of the backup are in it, and were not verified");
+  });
+
+  it("lets the exports of a killed step expire", async () => {
+    const { client } = makeRun(world, target);
+    const { id } = await exportSnapshot(client, world.deps, { includeStorage: true, timeoutMs: 60_000 });
+    await post({ was: "running", exports: [id] });
+    const [one] = target.backend.store.read((tx) => tx.scan("", "_exports"));
+    expect(Number(one?.["expiration_ts"])).toBeLessThan((Date.now() - 31 * 86_400_000) * 1e6);
   });
 
   it("leaves a drill's backend paused", async () => {

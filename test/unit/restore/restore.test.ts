@@ -112,7 +112,10 @@ describe("a restore into an empty deployment", () => {
   it("saves what to go back to before it pauses, and each import before it can change anything", async () => {
     const standin = await target();
     const run = await restoreInto(standin);
-    expect(run.states[0]).toMatchObject({ was: "running", stage: "untouched", imports: [], settled: false });
+    const pausing = run.states.find(({ was }) => was !== undefined);
+    expect(pausing).toMatchObject({ was: "running", stage: "untouched", imports: [], settled: false });
+    // Both looks at the target: before it is agreed to, and the verification.
+    expect(run.states.at(-1)?.exports).toHaveLength(2);
     const importing = run.states.findIndex(({ stage }) => stage === "importing");
     const known = run.states.findIndex(({ imports }) => imports.length === 1);
     expect(importing).toBeLessThan(known);
@@ -353,7 +356,7 @@ describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")("a ful
     } finally {
       execFileSync("umount", [directory]);
     }
-    expect(run.states).toEqual([]);
+    expect(run.keeper.now.was).toBeUndefined();
     expect(await isPaused(run.client)).toBe(false);
   });
 });
@@ -398,7 +401,8 @@ describe("variables", () => {
     await makeBackup(other.store, { zip });
     const run = makeRun(other, await target(), { identity: keys.identity, "restore-env": "true" });
     await expect(carryOut(run, await scratch())).rejects.toMatchObject({ code: "restore-env-missing" });
-    expect(run.states).toEqual([]);
+    expect(run.keeper.now).toMatchObject({ stage: "untouched", imports: [] });
+    expect(run.keeper.now.was).toBeUndefined();
   });
 });
 
