@@ -62,6 +62,11 @@ function filesIn(options) {
   );
 }
 
+/** Always, or with an option alone: what is not to be read may have no end. */
+function readsStdin({ stdin }, options) {
+  return stdin !== undefined && (stdin.with === undefined || stdin.with in options);
+}
+
 function answerTo(key, before) {
   const file = process.env.RECORDER_ANSWERS;
   const answer = file === undefined ? undefined : JSON.parse(readFileSync(file, "utf8"))[key];
@@ -78,8 +83,9 @@ export function play(tool) {
     const parsed = parse(spec, rest);
     for (const variable of environment)
       if ((process.env[variable] ?? "") === "") throw new Error(`${variable} is empty`);
-    const stdin = spec.stdin === undefined ? "" : readFileSync(0, "utf8");
-    if (spec.stdin !== undefined && !fits(spec.stdin, stdin)) throw new Error(`${name} does not take that input`);
+    const stdin = readsStdin(spec, parsed.options) ? readFileSync(0, "utf8") : "";
+    if (readsStdin(spec, parsed.options) && !fits(spec.stdin.form, stdin))
+      throw new Error(`${name} does not take that input`);
     const earlier = existsSync(log)
       ? readFileSync(log, "utf8")
           .split("\n")
