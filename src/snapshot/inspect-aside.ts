@@ -9,7 +9,7 @@ import type { InspectionAnswer, InspectionTask } from "./inspector-thread.ts";
  * Each of very many stored files leaves some garbage. Left to itself, the engine lets it pile up to 150 MB; nothing here
  * gets faster by that.
  */
-const LIMITS = { maxYoungGenerationSizeMb: 12 };
+export const THREAD_LIMITS = { maxYoungGenerationSizeMb: 12 };
 
 /** Files up to this are inspected sooner than a thread is there. */
 const SMALL = 2 * 1024 * 1024;
@@ -24,7 +24,7 @@ export async function inspectAside(path: string, options: InspectOptions = {}, s
   if (size <= small) return await inspectSnapshot(path, options);
   signal?.throwIfAborted();
   const task: InspectionTask = { path, sha256 };
-  const worker = new Worker(inspectorUrl(), { workerData: task, resourceLimits: LIMITS });
+  const worker = new Worker(inspectorUrl(), { workerData: task, resourceLimits: THREAD_LIMITS });
   try {
     const answer = await answerOf(worker, signal);
     if ("inspection" in answer) return answer.inspection;
