@@ -6,13 +6,13 @@
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
-import { generateSnapshot } from "../test/support/generator.ts";
 import { Job } from "../test/support/job.ts";
 import { type S3Server, startS3 } from "../test/support/s3.ts";
 import { median, run, timed } from "./measure.ts";
+import { makeSnapshot } from "./snapshot.ts";
 
 const TURNS = 3;
 const LEAST_SHARE = 0.8;
@@ -88,7 +88,7 @@ async function byHand(url: string, s3: S3Server, recipient: string, turn: number
 
 async function benchSize(size: number, s3: S3Server, recipient: string, folder: string): Promise<string> {
   const path = join(folder, `${size}.zip`);
-  await generateSnapshot(path, { bytes: size * 1e6, files: 50 });
+  await makeSnapshot(path, size);
   const { size: bytes } = await stat(path);
   using server = await serve(path);
   const [mine, hand]: [Turn[], number[]] = [[], []];
@@ -110,15 +110,15 @@ async function benchSize(size: number, s3: S3Server, recipient: string, folder: 
   const holds = storing >= LEAST_SHARE * piped && peak <= MOST_MEMORY;
   return (
     `| ${size} MB | ${(bytes / 1e6).toFixed(0)} MB | ${storing.toFixed(0)} | ${piped.toFixed(0)} | ${(storing / piped).toFixed(2)} | ` +
-    `${LEAST_SHARE} | ${step.toFixed(0)} | ${inspect.toFixed(1)} s | ${peak.toFixed(0)} MB | ${MOST_MEMORY} MB | ${holds ? "✅" : "❌"} |`
+    `${LEAST_SHARE} | ${step.toFixed(0)} | ${inspect.toFixed(1)} s | ${peak.toFixed(0)} MB | ${MOST_MEMORY} MB | ${loadavg()[0]?.toFixed(1)} | ${holds ? "✅" : "❌"} |`
   );
 }
 
 /** Lines of a Markdown table, one for each size in megabytes. */
 export async function benchBackup(sizes: readonly number[]): Promise<string> {
   const lines = [
-    "| Documents | ZIP | Stored, MB/s | By hand, MB/s | Share | Wanted | Whole step, MB/s | Inspection in it | Peak memory | Allowed | |",
-    "|---|---|---:|---:|---:|---|---:|---:|---:|---|---|",
+    "| Documents | ZIP | Stored, MB/s | By hand, MB/s | Share | Wanted | Whole step, MB/s | Inspection in it | Peak memory | Allowed | Load | |",
+    "|---|---|---:|---:|---:|---|---:|---:|---:|---|---:|---|",
   ];
   const folder = await mkdtemp(join(tmpdir(), "bench-backup-"));
   const s3 = await startS3();

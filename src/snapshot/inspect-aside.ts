@@ -1,6 +1,7 @@
+import { stat } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { inspectorUrl } from "../system/libraries.ts";
-import type { InspectOptions } from "./inspect.ts";
+import { type InspectOptions, inspectSnapshot } from "./inspect.ts";
 import type { Inspection } from "./inspection.ts";
 import type { InspectionAnswer, InspectionTask } from "./inspector-thread.ts";
 
@@ -8,16 +9,22 @@ import type { InspectionAnswer, InspectionTask } from "./inspector-thread.ts";
  * Each of very many stored files leaves some garbage. Left to itself, the engine lets it pile up to 150 MB; nothing here
  * gets faster by that.
  */
-const LIMITS = { maxYoungGenerationSizeMb: 12 };
+export const THREAD_LIMITS = { maxYoungGenerationSizeMb: 12 };
+
+/** Files up to this are inspected sooner than a thread is there. */
+const SMALL = 2 * 1024 * 1024;
 
 /**
  * `inspectSnapshot` in a thread of its own, beside which this one stays free to encrypt and upload. Says the same and
  * fails with the same; ends with the thread when the signal is aborted.
  */
-export async function inspectAside(path: string, { sha256, signal }: InspectOptions = {}): Promise<Inspection> {
+export async function inspectAside(path: string, options: InspectOptions = {}, small = SMALL): Promise<Inspection> {
+  const { sha256, signal } = options;
+  const { size } = await stat(path);
+  if (size <= small) return await inspectSnapshot(path, options);
   signal?.throwIfAborted();
   const task: InspectionTask = { path, sha256 };
-  const worker = new Worker(inspectorUrl(), { workerData: task, resourceLimits: LIMITS });
+  const worker = new Worker(inspectorUrl(), { workerData: task, resourceLimits: THREAD_LIMITS });
   try {
     const answer = await answerOf(worker, signal);
     if ("inspection" in answer) return answer.inspection;

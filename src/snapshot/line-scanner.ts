@@ -192,10 +192,15 @@ export class LineScanner {
           const name = at + 1;
           const end = plainNameEnd(view, name);
           const letter = view.getUint8(name);
+          const before = nameStarts[level] ?? 0;
+          // four letters at once decide only where this name has four: else one of them would be its quote
+          const greater =
+            letter > view.getUint8(before) || (end - name >= 4 && view.getUint32(name) > view.getUint32(before));
           const usual =
             view.getUint8(at) === QUOTE &&
             view.getUint16(end, true) === NAME_COLON &&
-            letter > view.getUint8(nameStarts[level] ?? 0) &&
+            greater &&
+            letter > DOLLAR &&
             letter !== UNDERSCORE &&
             view.getUint8(end + 2) > SPACE;
           if (usual) {

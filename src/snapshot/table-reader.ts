@@ -55,7 +55,7 @@ export class TableReader implements LineSink {
   readonly #scanner = new LineScanner();
   readonly #digest = new LinesDigest();
   readonly #found = new Map<DefectKind, Occurrence>();
-  readonly #idBefore = new Uint8Array(LONGEST_ID);
+  readonly #idBefore = new DataView(new ArrayBuffer(LONGEST_ID));
   #idLength = 0;
   #bytes = 0;
   #documents = 0;
@@ -86,12 +86,12 @@ export class TableReader implements LineSink {
     return { component, name, documents: this.#documents, bytes: this.#bytes, digest: this.#digest.hex, exactValues };
   }
 
-  line(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+  line(_bytes: Uint8Array, view: DataView, start: number, end: number): void {
     this.#documents += 1;
     this.#digest.add(view, start, end);
     const { flags, idTable } = this.#scanner;
     if (flags !== 0) this.#take(flags);
-    if (idTable !== 0) this.#takeId(bytes, this.#scanner);
+    if (idTable !== 0) this.#takeId(view, this.#scanner);
   }
 
   defect(kind: DefectKind, line: number): void {
@@ -110,17 +110,23 @@ export class TableReader implements LineSink {
     }
   }
 
-  #takeId(bytes: Uint8Array, { idTable, idStart, idEnd }: LineScanner): void {
+  #takeId(view: DataView, { idTable, idStart, idEnd }: LineScanner): void {
     if (this.number === 0) this.number = idTable;
     else if (this.number !== idTable) this.defect("id-number", this.#lines.count);
     const before = this.#idBefore;
     const length = idEnd - idStart;
     // more than 0: greater than the one before, 0: equal so far
     let order = 0;
-    for (let i = 0; i < length; i += 1) {
-      const byte = bytes[idStart + i] ?? 0;
-      if (order === 0) order = byte - (before[i] ?? 0);
-      before[i] = byte;
+    let i = 0;
+    for (; i + 4 <= length; i += 4) {
+      const word = view.getUint32(idStart + i);
+      if (order === 0) order = word - before.getUint32(i);
+      before.setUint32(i, word);
+    }
+    for (; i < length; i += 1) {
+      const byte = view.getUint8(idStart + i);
+      if (order === 0) order = byte - before.getUint8(i);
+      before.setUint8(i, byte);
     }
     if (order === 0 && length === this.#idLength) this.defect("id-twice", this.#lines.count);
     else if (order < 0 && this.#idLength > 0) this.unordered = true;

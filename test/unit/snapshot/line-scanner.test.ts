@@ -130,3 +130,19 @@ describe("what a line has", () => {
     ["{} {}", ["broken"]],
   ])("%s", (line, flags) => expect(flagsOf(line)).toEqual(flags));
 });
+
+describe("names of fields", () => {
+  const names = fc.array(fc.stringMatching(/^[ab !$]{1,6}$/), { minLength: 1, maxLength: 6 });
+
+  it("are found twice, or reserved, in whatever order they are and however alike", () => {
+    fc.assert(
+      fc.property(names, fc.boolean(), (all, sorted) => {
+        const order = sorted ? all.toSorted() : all;
+        const flags = field(`"v":{${order.map((name) => `"${name}":1.0`).join()}}`);
+        expect(flags.includes("keyTwice"), order.join()).toBe(new Set(all).size < all.length);
+        expect(flags.includes("reserved"), order.join()).toBe(all.some((name) => name.startsWith("$")));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
