@@ -20,7 +20,10 @@ export interface Freshness {
   readonly passedOver: readonly { readonly id: string; readonly why: string }[];
 }
 
-/** Reads the manifest of a backup: the time its snapshot is of. Throws when the manifest is damaged. */
+/** A backup that is good, and none of those that are asked about. The message says why, as half a sentence. */
+export class Uncounted extends Error {}
+
+/** Reads the manifest of a backup: the time its snapshot is of. Throws when it is damaged, or `Uncounted`. */
 export type ReadSnapshotTime = (backup: ListedBackup) => Promise<Date>;
 
 /** Clocks of runners and stores differ by less. */
@@ -36,6 +39,14 @@ export function ageText(ms: number): string {
   return rest === 0 ? `${all} h` : `${all} h ${rest} min`;
 }
 
+const MOST_NAMED = 5;
+
+function describeOver(passedOver: Freshness["passedOver"]): string {
+  const named = passedOver.slice(0, MOST_NAMED).map(({ id, why }) => ` ${id} does not count: ${why}.`);
+  const more = passedOver.length - named.length;
+  return `${named.join("")}${more > 0 ? ` ${more} more do not count.` : ""}`;
+}
+
 /** Judges the newest backup by a limit. Pure. */
 export function judgeFreshness(
   newest: NewestBackup | undefined,
@@ -44,7 +55,7 @@ export function judgeFreshness(
   location: string,
   passedOver: Freshness["passedOver"] = [],
 ): Freshness {
-  const over = passedOver.map(({ id, why }) => ` ${id} does not count: ${why}.`).join("");
+  const over = describeOver(passedOver);
   if (newest === undefined) {
     return {
       verdict: "none",
@@ -105,7 +116,8 @@ export async function checkFreshness(
     } catch (failure) {
       if (failure instanceof ActionError && STORE_TROUBLE.has(failure.code)) throw failure;
       const why = failure instanceof Error ? failure.message.replace(/\.$/, "") : String(failure);
-      passedOver.push({ id: backup.id, why: `its manifest cannot be used: ${why}` });
+      const text = failure instanceof Uncounted ? why : `its manifest cannot be used: ${why}`;
+      passedOver.push({ id: backup.id, why: text });
     }
   }
   return judgeFreshness(undefined, maxAgeMs, now, store.location, passedOver);

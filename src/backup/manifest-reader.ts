@@ -11,7 +11,6 @@ import {
   type ManifestObject,
   type ManifestSnapshot,
   type ManifestVariable,
-  timeOf,
 } from "./manifest.ts";
 import { isBackupId, OBJECTS } from "./objects.ts";
 
@@ -201,13 +200,4 @@ export async function fetchManifest(store: Store, id: string, signal?: AbortSign
     throw invalid(id, "its checksum is not that of its content");
   }
   return manifest;
-}
-
-/**
- * When the data of a backup are from: the time of its snapshot.
- * @throws ActionError as `fetchManifest` does
- */
-export async function snapshotTimeOf(store: Store, id: string): Promise<Date> {
-  const { snapshot } = await fetchManifest(store, id);
-  return new Date(timeOf(snapshot.timestamp));
 }

@@ -112,9 +112,11 @@ async function examine(
   store: Store | undefined,
   deps: Deps,
 ): Promise<readonly Finding[]> {
+  // As the key names it; a key of another form is told by a check of its own.
+  const instanceName = deployment?.adminKey.includes("|") ? deployment.adminKey.split("|")[0] : undefined;
   const found = await Promise.all([
     deployment === undefined ? [] : examineDeployment(deployment, deps),
-    store === undefined || backups === undefined ? [] : examineBackups(store, backups.maxAgeMs, deps),
+    store === undefined || backups === undefined ? [] : examineBackups(store, backups.maxAgeMs, deps, instanceName),
   ]);
   return worstFirst(found.flat());
 }

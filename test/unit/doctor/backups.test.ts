@@ -22,17 +22,21 @@ async function folder(): Promise<{ readonly store: Store; readonly path: string 
   return { store: new DirectoryStore(path, storeDeps()), path };
 }
 
-async function add(store: Store, id: string): Promise<void> {
+async function add(store: Store, id: string, name?: string): Promise<void> {
   const time = Date.parse(id.replace(/T(\d\d)-(\d\d)-(\d\d)Z.*/, "T$1:$2:$3Z"));
-  const { snapshot } = sampleManifest();
-  const manifest = sampleManifest({ id, snapshot: { ...snapshot, timestamp: `${BigInt(time) * 1_000_000n}` } });
+  const { snapshot, instance } = sampleManifest();
+  const manifest = sampleManifest({
+    id,
+    instance: { ...instance, name: name ?? instance.name },
+    snapshot: { ...snapshot, timestamp: `${BigInt(time) * 1_000_000n}` },
+  });
   await store.put(`${id}/snapshot.zip.age`, Buffer.from("snapshot"));
   await store.put(`${id}/manifest.json`, manifestBytes(manifest));
 }
 
-async function examined(store: Store, maxAgeMs = 26 * HOUR): Promise<Finding> {
+async function examined(store: Store, maxAgeMs = 26 * HOUR, instanceName?: string): Promise<Finding> {
   const clock = { now: () => NOW, sleep: () => Promise.resolve() };
-  const [finding, ...others] = await examineBackups(store, maxAgeMs, { clock });
+  const [finding, ...others] = await examineBackups(store, maxAgeMs, { clock }, instanceName);
   expect(others).toEqual([]);
   return finding ?? expect.unreachable("nothing was found");
 }
@@ -64,6 +68,18 @@ describe("the check of backups", () => {
     await add(store, OLD);
     await store.put(`${NEW}/manifest.json`, manifestBytes(sampleManifest({ id: OLD })));
     expect((await examined(store)).what).toContain("its manifest cannot be used");
+  });
+
+  it("counts those of the deployment alone that is looked at, in a place that others share", async () => {
+    const { store } = await folder();
+    await add(store, OLD);
+    await add(store, NEW, "staging");
+    expect(await examined(store)).toMatchObject({ level: "ok", what: expect.stringContaining(NEW) });
+    const own = sampleManifest().instance.name;
+    const finding = await examined(store, 26 * HOUR, own);
+    expect(finding).toMatchObject({ level: "error", what: expect.stringContaining(OLD) });
+    expect(finding.what).toContain(`${NEW} does not count: it is of another deployment (instance staging).`);
+    expect(await examined(store, 26 * HOUR, "staging")).toMatchObject({ level: "ok" });
   });
 
   it("finds nothing in an empty place, and an error where nothing can be read", async () => {
