@@ -100,6 +100,7 @@ async function tellFailure(
   applied: Applied | undefined,
 ): Promise<void> {
   const shown = error instanceof ActionError ? error : new ActionError("internal", messageOf(error), REPORT_DEFECT);
-  const before = applied?.before?.lastUp === undefined ? undefined : applied.origins.cloud;
+  const there = applied?.before?.lastUp !== undefined && shown.code !== "preview-removed";
+  const before = there ? applied.origins.cloud : undefined;
   await teller.failed(told, shown, { commit, ...(before === undefined ? {} : { url: before }) });
 }

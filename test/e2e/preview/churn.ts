@@ -80,7 +80,12 @@ class Workflow {
 }
 
 /** What happens to one pull request next. */
-function next(host: PreviewHost, number: number, commit: string, random: number): string {
+function next(
+  host: PreviewHost,
+  number: number,
+  commit: string,
+  random: number,
+): "opened" | "reopened" | "synchronize" | "closed" {
   const { state } = host.github;
   const pull = state.pullRequests.find((one) => one.number === number);
   if (pull === undefined) {
@@ -106,6 +111,7 @@ export async function churn({ host, numbers, steps, seed, atOnce }: Churn): Prom
   const clean = await host.inventory();
   const turns = new Map<number, Promise<void>>();
   const unfinished = new Set<number>();
+  const count = { opened: 0, reopened: 0, synchronize: 0, closed: 0, "killed in time": 0 };
   const busy: Promise<void>[] = [];
   for (let step = 1; step <= steps; step += 1) {
     const number = numbers[Math.floor(random() * numbers.length)] ?? 1;
@@ -113,8 +119,10 @@ export async function churn({ host, numbers, steps, seed, atOnce }: Churn): Prom
     const kill: Kill | undefined =
       fate < 0.5 ? { ms: 100 + moment * 6000, signal: how < 0.5 ? "SIGKILL" : "SIGTERM" } : undefined;
     const turn = (turns.get(number) ?? Promise.resolve()).then(async () => {
-      const event = pullRequestEvent(host, number, next(host, number, commitOf(step), choice));
-      const { main } = await workflow.run("up", event, kill);
+      const action = next(host, number, commitOf(step), choice);
+      const { main } = await workflow.run("up", pullRequestEvent(host, number, action), kill);
+      count[action] += 1;
+      if (main.exitCode !== 0) count["killed in time"] += 1;
       if (main.exitCode === 0) unfinished.delete(number);
       else unfinished.add(number);
       if (kill === undefined) expect(main.exitCode, shown(main)).toBe(0);
@@ -130,6 +138,7 @@ export async function churn({ host, numbers, steps, seed, atOnce }: Churn): Prom
     const { main } = await workflow.run("up", pullRequestEvent(host, number, "synchronize"));
     expect(main.exitCode, shown(main)).toBe(0);
   }
+  const before = (await host.inventory()).length - clean.length;
   const { main } = await workflow.run("sweep", { name: "schedule", payload: {} });
   expect(main.exitCode, shown(main)).toBe(0);
   const left = (await host.inventory()).filter((line) => !clean.includes(line));
@@ -140,6 +149,10 @@ export async function churn({ host, numbers, steps, seed, atOnce }: Churn): Prom
   );
   expect(ssh).toEqual([]);
   expect(host.github.defects).toEqual([]);
+  const removed = main.outputs.get("removed");
+  process.stdout.write(
+    `${JSON.stringify({ seed, ...count, open: open.length, things: before, removed, after: left.length })}\n`,
+  );
   return open;
 }
 
