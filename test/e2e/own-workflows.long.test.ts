@@ -55,7 +55,9 @@ async function clone(): Promise<Own> {
       /^( +- run: )(npm (?:ci|test|run build -- --check))$/gm,
       '$1echo "$2"',
     );
-    writeFileSync(path, left.replace(/^ +(npm ci|npm run build|npx vitest .*)\n/gm, ""));
+    // The local runner copies the checkout: to git every file has changed until it has looked again.
+    const looked = left.replace("git apply --index", "git update-index -q --refresh\n          git apply --index");
+    writeFileSync(path, looked.replace(/^ +(npm ci|npm run build|npx vitest .*)\n/gm, ""));
   }
   mkdirSync(remote);
   await git(remote, "init", "-q", "--bare", "-b", "main");
@@ -78,7 +80,7 @@ async function clone(): Promise<Own> {
       event: { name: "workflow_dispatch", payload: { inputs } },
       args: Object.entries(inputs).flatMap(([name, value]) => ["--input", `${name}=${value}`]),
       secrets: { GITHUB_TOKEN: TOKEN },
-      env: { RECORDER_LOG: log, DOUBLE_ARTIFACTS: join(folder, "artifacts"), GITHUB_TOKEN: TOKEN, ...env },
+      env: { RECORDER_LOG: log, DOUBLE_ARTIFACTS: join(folder, "artifacts"), ...env },
     });
   return { project, remote, log, calls, run };
 }

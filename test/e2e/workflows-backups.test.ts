@@ -176,7 +176,7 @@ describe("the templates of backups", () => {
     expect(await before.leftovers()).toEqual([]);
   });
 
-  test("fail a rehearsal whose key opens nothing, before a backend is started", { timeout: 300_000 }, async ({
+  test("fail a rehearsal whose key opens nothing", { timeout: 300_000 }, async ({
     before,
   }) => {
     const other = await generateX25519Identity();

@@ -1,4 +1,4 @@
-/** The templates for Railway, Kubernetes, EC2 and Coder, up to the platforms' own doors, success and failure. */
+/** The templates for Fly.io, Railway, Kubernetes, EC2 and Coder, up to the platforms' own doors, success and failure. */
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -22,6 +22,18 @@ function expectStopped({ run }: PlatformRun, step: string): void {
   expect(run.results(step)).toEqual(["failure"]);
   expect(run.results("deploy")).toEqual([]);
 }
+
+describe("the template for Fly.io", () => {
+  test("leaves an app that is there to a run by hand", async () => {
+    const { run, calls } = await platforms.run("convex-fly.yml", {
+      ...{ secrets: { FLY_API_TOKEN: "FlyV1-sentinel-token-1234" }, vars: { FLY_APP: "acme-convex" }, event: "push" },
+      answers: { "flyctl apps list": { stdout: '[{"Name":"acme-convex"}]\n' } },
+    });
+    expect(run.exitCode, run.log).toBe(0);
+    expect(calls.map(({ command }) => command)).toEqual(["flyctl apps list"]);
+    expect(deployed(run), run.log).toBe(true);
+  });
+});
 
 describe("the template for Railway", () => {
   const secrets = { RAILWAY_TOKEN: "railway-sentinel-token", CONVEX_DATABASE_URL: NEON };

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -81,6 +82,12 @@ describe("workflows", () => {
   it.each(files)("%s names actions of others by full commit and version", (path) => {
     for (const [line, slug] of read(path).matchAll(/^.*\buses: *["']?([\w.-]+\/[\w./-]+)@.*$/gm))
       if (slug?.startsWith("convex-selfhost/action") !== true) expect(line).toMatch(/@[0-9a-f]{40} # v?\d+(\.\d+)+$/);
+  });
+
+  it.each(files)("%s lets no pipe swallow a failure: the runner's own choice of shell has no pipefail", (path) => {
+    const { jobs } = parse(read(path)) as { jobs: Record<string, { steps?: { run?: string; shell?: string }[] }> };
+    for (const { run = "", shell } of Object.values(jobs).flatMap(({ steps = [] }) => steps))
+      if (/[^|]\|[^|]/.test(run)) expect(shell, run).toBe("bash");
   });
 
   it.each(files)("%s hands all secrets to nobody by toJSON", (path) => {

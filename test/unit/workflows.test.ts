@@ -134,6 +134,19 @@ describe.each(REUSABLE)("%s", (path) => {
   });
 });
 
+describe("the workflow for deploys", () => {
+  it("gives the identity of the backups to no job that runs the repository's code", () => {
+    let found = 0;
+    for (const { permissions: own = {}, steps = [] } of Object.values(workflow(".github/workflows/deploy.yml").jobs)) {
+      if (!steps.some(({ uses }) => uses?.startsWith("actions/checkout@") === true)) continue;
+      found += 1;
+      expect(own).toEqual({ contents: "read" });
+      for (const { env = {} } of steps) expect(Object.keys(env).filter((name) => name.startsWith("AWS_"))).toEqual([]);
+    }
+    expect(found).toBe(1);
+  });
+});
+
 /** Values that only the person can have, where they are more than two. */
 const MORE_VALUES: Readonly<Record<string, number>> = {
   // The deployment's URL and key, and the public half of a key that nobody else may have.
