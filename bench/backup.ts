@@ -2,7 +2,8 @@
  * `node bench/backup.ts [megabytes ...]`: a backup, encrypted, to a real S3 server, beside
  * `curl | tee >(sha256sum) | age | aws s3 cp` on the same machine and servers, in turns; and the most memory that it
  * takes. Sizes are those of the snapshot's uncompressed documents; rates are those of the ZIP. Needs the bundle
- * (`npm run build`), age, curl, the aws command, and the S3 server that .ci/run compiles.
+ * (`npm run build`), age, curl, the aws command, and the S3 server that .ci/run compiles. Three turns, or as many as the
+ * variable TURNS says.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -14,7 +15,7 @@ import { type S3Server, startS3 } from "../test/support/s3.ts";
 import { median, run, timed } from "./measure.ts";
 import { makeSnapshot } from "./snapshot.ts";
 
-const TURNS = 3;
+const TURNS = Number(process.env["TURNS"] ?? 3);
 const LEAST_SHARE = 0.8;
 const MOST_MEMORY = 250;
 const BUCKET = "bench";
