@@ -1,10 +1,12 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { crc32, createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
+import { createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
 import yauzl from "yauzl";
 import { messageOf } from "../runner/errors.ts";
+import { ContentCheck } from "./content-check.ts";
 import { Defect } from "./defects.ts";
+import { DirectoryReader } from "./directory-reader.ts";
 import { readZipEnd, type ZipEnd } from "./zip-end.ts";
 
 const LOCAL = 0x04034b50;
@@ -17,7 +19,7 @@ const DEFLATED = 8;
 /** Deflate cannot do better: 258 bytes from two bits. */
 const DEFLATE_MOST = 1032;
 const CHUNK = 256 * 1024;
-/** Unpacked, at a time: each piece is a hand-over between threads. */
+/** Unpacked, at a time: each piece is a hand-over between threads, and all that reads it finds it in the processor's cache. */
 const UNPACKED = 256 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
@@ -192,69 +194,6 @@ export class Archive {
       if (bytesRead === 0) throw new Defect("entry-unreadable", where, "the file ends before it.");
       at += bytesRead;
     }
-  }
-}
-
-/** Size and CRC-32 of what was unpacked, against what the directory says; yauzl leaves the CRC to its caller. */
-class ContentCheck {
-  readonly #entry: ArchiveEntry;
-  readonly #sink: (chunk: Buffer) => void;
-  #bytes = 0;
-  #crc = 0;
-
-  constructor(entry: ArchiveEntry, sink: (chunk: Buffer) => void) {
-    this.#entry = entry;
-    this.#sink = sink;
-  }
-
-  take(chunk: Buffer): void {
-    this.#bytes += chunk.length;
-    const { name, size } = this.#entry;
-    if (this.#bytes > size) throw new Defect("entry-size", name, `more than the ${size.toLocaleString("en")} bytes.`);
-    this.#crc = crc32(chunk, this.#crc);
-    this.#sink(chunk);
-  }
-
-  end(): void {
-    const { name, size, crc } = this.#entry;
-    if (this.#bytes !== size) throw new Defect("entry-size", name, `${this.#bytes} bytes instead of ${size}.`);
-    if (this.#crc !== crc) throw new Defect("entry-crc", name);
-  }
-}
-
-/** Reads ahead: two small reads for each of maybe a million entries would take longer than their content. */
-class DirectoryReader extends yauzl.RandomAccessReader {
-  readonly #file: FileHandle;
-  readonly #window = Buffer.allocUnsafe(CHUNK);
-  #start = 0;
-  #filled = 0;
-
-  constructor(file: FileHandle) {
-    super();
-    this.#file = file;
-  }
-
-  override read(
-    buffer: Buffer,
-    offset: number,
-    length: number,
-    position: number,
-    callback: (error: Error | null, bytes?: number) => void,
-  ): void {
-    this.#read(buffer, offset, length, position).then(
-      (bytes) => callback(null, bytes),
-      (error: unknown) => callback(error as Error),
-    );
-  }
-
-  async #read(buffer: Buffer, offset: number, length: number, position: number): Promise<number> {
-    if (length > CHUNK) return (await this.#file.read(buffer, offset, length, position)).bytesRead;
-    if (position < this.#start || position + length > this.#start + this.#filled) {
-      this.#start = position;
-      this.#filled = (await this.#file.read(this.#window, 0, CHUNK, position)).bytesRead;
-    }
-    const from = position - this.#start;
-    return this.#window.copy(buffer, offset, from, Math.min(from + length, this.#filled));
   }
 }
 

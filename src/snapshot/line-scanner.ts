@@ -12,6 +12,7 @@ import {
   textOf,
 } from "./json-text.ts";
 import { FLAG } from "./line-flags.ts";
+import { ID_LENGTH, usualIdPlace } from "./usual-start.ts";
 import { wrappedValue } from "./wrapped-value.ts";
 
 const NEWLINE = 0x0a;
@@ -37,7 +38,6 @@ const DEEPEST = 64;
 const MOST_LEVELS = 4 * DEEPEST;
 const LONGEST_ARRAY = 8192;
 const MOST_FIELDS = 1024;
-const ID_LENGTH = 32;
 /** `":` */
 const NAME_COLON = 0x3a22;
 /** Integers of up to as many digits have 64 bits; other numbers can only be too large with many more, or an exponent. */
@@ -116,28 +116,10 @@ export class LineScanner {
     return end;
   }
 
-  /**
-   * `{"_creationTime":1795409831284.8787,"_id":"..."` in one go: nearly every line begins so. The place behind the id, or
-   * FAIL when the line has another form, right or wrong.
-   */
+  /** The place behind the id of a line that begins as nearly all do, or FAIL when it has another form, right or wrong. */
   #usualStart(start: number): number {
-    const view = this.#view;
-    const named =
-      view.getInt32(start, true) === 0x635f227b &&
-      view.getInt32(start + 4, true) === 0x74616572 &&
-      view.getInt32(start + 8, true) === 0x546e6f69 &&
-      view.getInt32(start + 12, true) === 0x22656d69 &&
-      view.getUint8(start + 16) === COLON;
-    if (!named) return FAIL;
-    const first = view.getUint8(start + 17);
-    const point = digitsEnd(view, start + 17);
-    if (first <= ZERO || first > NINE || view.getUint8(point) !== POINT) return FAIL;
-    const end = digitsEnd(view, point + 1);
-    const id = end + 8;
-    const followed = view.getInt32(end, true) === 0x695f222c && view.getInt32(end + 4, true) === 0x223a2264;
-    if (!followed || end === point + 1 || end - start > SAFE_FLOAT || view.getUint8(id + ID_LENGTH) !== QUOTE)
-      return FAIL;
-    const table = tableNumberOf(this.#bytes, id, id + ID_LENGTH);
+    const id = usualIdPlace(this.#view, start);
+    const table = id === FAIL ? 0 : tableNumberOf(this.#bytes, id, id + ID_LENGTH);
     if (table === 0) return FAIL;
     this.idTable = table;
     this.idStart = id;
