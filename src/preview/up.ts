@@ -109,11 +109,9 @@ async function fill(run: UpRun, applied: Applied): Promise<void> {
   const advice = fresh(outcome) ? target.selfCheck(plan.name, { instanceName, origins }) : Promise.resolve([]);
   advice.catch(() => undefined);
   await deployTo(prepared, { client, adminKey, origins }, wish, timeline, tell, deps);
-  await tellAdvice(advice, deps);
   const { ttlMs } = inputs;
-  await timeline.phase("confirm", () =>
-    target.confirm(plan.name, { commit: plan.commit, deployed, ...(ttlMs === undefined ? {} : { ttlMs }) }),
-  );
+  const facts = { commit: plan.commit, deployed, ...(ttlMs === undefined ? {} : { ttlMs }) };
+  await Promise.all([timeline.phase("confirm", () => target.confirm(plan.name, facts)), tellAdvice(advice, deps)]);
 }
 
 const fresh = (outcome: Applied["outcome"]): boolean => outcome === "created" || outcome === "recreated";

@@ -10,7 +10,7 @@ const workflow = "fork-preview.yml";
 let host: PreviewHost;
 let clean: string[];
 beforeAll(async () => {
-  host = await startHost([1, 5]);
+  host = await startHost([1, 5], "caddy");
   clean = await host.inventory();
 }, 120_000);
 afterAll(async () => {
