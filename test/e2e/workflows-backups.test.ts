@@ -176,9 +176,7 @@ describe("the templates of backups", () => {
     expect(await before.leftovers()).toEqual([]);
   });
 
-  test("fail a rehearsal whose key opens nothing", { timeout: 300_000 }, async ({
-    before,
-  }) => {
+  test("fail a rehearsal whose key opens nothing", { timeout: 300_000 }, async ({ before }) => {
     const other = await generateX25519Identity();
     const payload = { inputs: { from: "2026-09-28-5c7cb5b", to: JSON.stringify([world().image.other.commit]) } };
     const run = await template("convex-upgrade-rehearsal.yml", {
