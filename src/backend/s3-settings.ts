@@ -73,9 +73,13 @@ function readEndpoint(env: Variables): Pick<S3Settings, "endpoint"> {
   return { endpoint: new URL(text) };
 }
 
+/** What stores other than AWS may allow beyond S3's own rules; none allows a `/` or a blank. */
+const LOOSE_NAME = /^[A-Za-z0-9._-]{1,255}$/;
+
 /** A store answers such a name with whatever it takes it for: another bucket, a folder in one, or nothing. */
-function checkNames(env: Variables): void {
-  const odd = BUCKET_VARIABLES.filter((variable) => !isBucketName(env[variable] ?? ""));
+function checkNames(env: Variables, { endpoint }: Pick<S3Settings, "endpoint">): void {
+  const fits = endpoint === undefined ? isBucketName : (name: string) => LOOSE_NAME.test(name);
+  const odd = BUCKET_VARIABLES.filter((variable) => !fits(env[variable] ?? ""));
   const [first = ""] = odd;
   if (odd.length === 0) return;
   throw invalid(
@@ -104,13 +108,14 @@ export function readS3Settings(env: Variables): S3Settings | undefined {
       "Set AWS_REGION and all five S3_STORAGE_*_BUCKET (one bucket may serve for all), or none of them.",
     );
   }
-  checkNames(env);
+  const endpoint = readEndpoint(env);
+  checkNames(env, endpoint);
   const names = [...new Set(BUCKET_VARIABLES.map((variable) => env[variable] ?? ""))];
   const largest = Number(env["STORAGE_MAX_INTERMEDIATE_PART_SIZE"]);
   const when = (name: string) => (/^when_required$/i.test(env[name] ?? "") ? "WHEN_REQUIRED" : "WHEN_SUPPORTED");
   return {
     region: env["AWS_REGION"] ?? "",
-    ...readEndpoint(env),
+    ...endpoint,
     pathStyle: flag(env, "AWS_S3_FORCE_PATH_STYLE"),
     ...readKeys(env),
     encrypts: !flag(env, "AWS_S3_DISABLE_SSE"),

@@ -54,6 +54,11 @@ describe("readS3Settings", () => {
     const message = refusal({ AWS_REGION: "eu-west-1", S3_STORAGE_BUCKET: "one" }).message;
     expect(message).toContain("sets S3_STORAGE_BUCKET, which the backend does not know");
   });
+  it("leaves other stores their own rules, but no path in a name", () => {
+    const elsewhere = { ...ALL, S3_ENDPOINT_URL: "http://localhost:9000" };
+    expect(readS3Settings({ ...elsewhere, S3_STORAGE_FILES_BUCKET: "My_Uploads" })).toBeDefined();
+    expect(refusal({ ...elsewhere, S3_STORAGE_FILES_BUCKET: "backups/prod" }).code).toBe("s3-settings-invalid");
+  });
   it.each(["Uploads", "a_b", "ab", "backups/prod", "s3://backups", "10.0.0.1", "a..b", "-a-"])(
     "takes no bucket %j, and shows it with its variable",
     (name) => {
