@@ -39,9 +39,11 @@ export function act(): string {
 
 /** Caddy with its Docker plugin. */
 export function caddy(): string {
-  const cached = join(cacheOf("caddy-docker-proxy", versionOf("CADDY_DOCKER_PROXY")), "caddy");
-  if (!executable(cached)) throw new Error("caddy with its Docker plugin is missing; .ci/run installs it");
-  return cached;
+  const name = "caddy-docker-proxy";
+  const cached = join(cacheOf(name, versionOf("CADDY_DOCKER_PROXY")), name);
+  const found = executable(cached) ? cached : onPath(name);
+  if (found === undefined) throw new Error(`${name} is missing; .ci/run installs it`);
+  return found;
 }
 
 /** The path of a system tool. */
