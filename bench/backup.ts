@@ -64,7 +64,12 @@ async function ours(url: string, s3: S3Server, recipient: string, folder: string
   const hook = join(job.directory, "peak.mjs");
   await writeFile(
     hook,
-    `import { writeFileSync } from "node:fs"; process.on("exit", () => writeFileSync(${JSON.stringify(peak)}, JSON.stringify(process.resourceUsage())));`,
+    `import { writeFileSync } from "node:fs";
+     import { peakMemory } from ${JSON.stringify(join(import.meta.dirname, "measure.ts"))};
+     process.on("exit", () => {
+       const { user, system } = process.cpuUsage();
+       writeFileSync(${JSON.stringify(peak)}, JSON.stringify({ bytes: peakMemory(), cpuMs: (user + system) / 1000 }));
+     });`,
   );
   const inputs = {
     url,
@@ -82,10 +87,15 @@ async function ours(url: string, s3: S3Server, recipient: string, folder: string
     if (result.exitCode !== 0) throw new Error(result.log);
     summary = result.summary;
   });
-  const usage = JSON.parse(await readFile(peak, "utf8")) as NodeJS.ResourceUsage;
-  const [peakMb, cpuMs] = [(usage.maxRSS * 1024) / 1e6, (usage.userCPUTime + usage.systemCPUTime) / 1000];
+  const { bytes, cpuMs } = JSON.parse(await readFile(peak, "utf8")) as { bytes: number; cpuMs: number };
   await job.remove();
-  return { stepMs, storeMs: phaseMs(summary, "store"), inspectMs: phaseMs(summary, "inspect"), peakMb, cpuMs };
+  return {
+    stepMs,
+    storeMs: phaseMs(summary, "store"),
+    inspectMs: phaseMs(summary, "inspect"),
+    peakMb: bytes / 1e6,
+    cpuMs,
+  };
 }
 
 async function byHand(url: string, s3: S3Server, recipient: string, turn: number, bytes: number): Promise<HandTurn> {

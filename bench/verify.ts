@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { THREAD_LIMITS } from "../src/snapshot/inspect-aside.ts";
 import type { InspectionAnswer, InspectionTask } from "../src/snapshot/inspector-thread.ts";
-import { median, run } from "./measure.ts";
+import { median, peakMemory, run } from "./measure.ts";
 import { makeSnapshot } from "./snapshot.ts";
 
 const MEGABYTE = 1e6;
@@ -46,8 +46,7 @@ async function verifyHere(path: string): Promise<Verified> {
   const { user, system } = process.cpuUsage(cpu);
   const wallMs = performance.now() - wall;
   if (findings.some(({ level }) => level === "error")) throw new Error(JSON.stringify(findings));
-  const peakBytes = process.resourceUsage().maxRSS * 1024;
-  return { bytes: uncompressedBytes, documents, files, wallMs, cpuMs: (user + system) / 1000, peakBytes };
+  return { bytes: uncompressedBytes, documents, files, wallMs, cpuMs: (user + system) / 1000, peakBytes: peakMemory() };
 }
 
 /** On one core where the system can hold a process to one. */
