@@ -97,6 +97,7 @@ async function backUp(run: Run): Promise<Manifest> {
     run.tell({ leftOver: !(await removeStored(run)) });
     throw error;
   }
+  run.save({ complete: true });
   run.tell({ manifest });
   await setOutputs(run, manifest);
   for (const { level, where, message } of manifest.snapshot.findings) {

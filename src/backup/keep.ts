@@ -49,7 +49,7 @@ export async function removeStored({ store, id, deps }: Pick<Run, "store" | "id"
     return true;
   } catch (error) {
     deps.log.warning(
-      `What this run had stored below ${store.location}/${id} could not be removed: ${messageOf(error)} It has no manifest, so it is no backup; a later run removes it after a day.`,
+      `What this run had stored below ${store.location}/${id} could not be removed: ${messageOf(error)} Its manifest goes first, and without that it is no backup; a later run that prunes (keep-*) removes it after a day.`,
     );
     return false;
   }

@@ -9,6 +9,8 @@ export interface BackupState {
   readonly exportBefore?: string | null;
   /** Of the export on the backend, once it was asked for. */
   readonly exportId?: string;
+  /** The backup is whole and verified: from then on older ones may go for it, so it stays whatever ends the step. */
+  readonly complete?: boolean;
   /** The main step came to its own end, good or bad, and cleaned up itself. */
   readonly ended: boolean;
 }

@@ -59,7 +59,7 @@ function readExamined(inputs: Inputs, named: DeploymentNamed, alone: boolean): D
 function readBackups(inputs: Inputs, githubToken: string | undefined, env: Env): BackupsInputs | undefined {
   const backups = inputs.optional("backups");
   const s3 = readS3Inputs(inputs);
-  const maxAgeMs = inputs.duration("max-backup-age", MAX_AGE_MS);
+  const maxAgeMs = inputs.age("max-backup-age", MAX_AGE_MS);
   if (backups === undefined) {
     // max-backup-age has a default, so it cannot be told whether somebody set it.
     if (s3.endpoint === undefined && s3.region === undefined) return undefined;

@@ -1,15 +1,27 @@
 import { checkPostgresUrl } from "../backend/database-url.ts";
 
 export interface BackendDatabase {
-  /** For POSTGRES_URL of the backend: no database, no parameters. */
+  /** For POSTGRES_URL of the backend: no database in its path, no parameter but those that say who and what. */
   readonly url: string;
-  /** The database that the backend opens there, by its instance name. */
+  /** The database that the backend opens there: by its instance name, or what `dbname` says. */
   readonly database: string;
   readonly notices: readonly string[];
 }
 
 /** Neon's pooler is the same host with this behind its first part. */
 const NEON_POOLER = /^([^.@]+)-pooler(\.[^@]*\.neon\.tech(?::\d+)?)$/i;
+
+/** What the backend needs of the parameters, and would not do without: `dbname` opens another database (contract 1.4). */
+const KEPT = /^(dbname|password)=/;
+
+/** The parameters of what comes behind the authority, parted. */
+function parametersOf(rest: string): { readonly kept: readonly string[]; readonly dropped: readonly string[] } {
+  const all = (/\?([^#]*)/.exec(rest)?.[1] ?? "").split("&").filter((one) => one !== "");
+  return {
+    kept: all.filter((one) => KEPT.test(one)),
+    dropped: all.filter((one) => !KEPT.test(one)).map((one) => one.split("=", 1)[0] ?? ""),
+  };
+}
 
 /** The host of an authority, without what stands before its last @. */
 function withHost(authority: string, change: (host: string) => string): string {
@@ -33,8 +45,14 @@ export function backendDatabase(text: string, instanceName: string): BackendData
     );
   // With an @ in the rest, the password holds a character that has to be escaped: then nothing is cut, and it is told.
   const whole = start === "" || (!authority.includes("@") && rest.includes("@"));
-  const url = whole ? text : `${start}${direct}`;
+  const { kept, dropped } = parametersOf(whole ? "" : rest);
+  const url = whole ? text : `${start}${direct}${kept.length === 0 ? "" : `?${kept.join("&")}`}`;
   const { database } = checkPostgresUrl(url, instanceName, { requireSsl: true });
+  if (dropped.length > 0) {
+    notices.push(
+      `postgres-url: ${dropped.join(", ")} left out: the backend takes few parameters, and always checks the server's certificate.`,
+    );
+  }
   const named = /^\/([^?#]+)/.exec(rest)?.[1];
   if (named !== undefined && named !== database) {
     notices.push(

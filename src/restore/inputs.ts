@@ -52,7 +52,7 @@ export function readRestoreInputs(read: ReadInput, env: Env, workspace: string):
   const deployment = readDeployment(inputs, env);
   const githubToken = inputs.secret("github-token")?.trim();
   const limit = (name: string): number | undefined =>
-    inputs.optional(name) === undefined ? undefined : inputs.duration(name, 0);
+    inputs.optional(name) === undefined ? undefined : inputs.age(name, 0);
   return {
     source: readDestination(inputs, "source", workspace),
     identity,

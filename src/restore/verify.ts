@@ -96,27 +96,23 @@ async function componentIds(client: DeploymentClient): Promise<ReadonlyMap<strin
   );
 }
 
-/** Counts alone: what the backend keeps as each table's size. Files are not looked at. */
+/**
+ * Counts alone: what the backend keeps as each table's size. Files and tables beyond those of the backup are not looked at.
+ * @throws BackendError where a table cannot be counted: that would be no proof
+ */
 async function countTables(client: DeploymentClient, expected: Inspection): Promise<Verification> {
   const ids = expected.tables.some(({ component }) => component !== "") ? await componentIds(client) : new Map();
   const rows: ReportRow[] = [];
   for (const { component, name, documents } of expected.tables) {
-    const query =
+    const componentId = ids.get(component);
+    const found =
       component === ""
-        ? client.systemQuery("_system/cli/tableSize", { tableName: name })
-        : client.systemQuery("_system/frontend/tableSize:default", {
-            tableName: name,
-            componentId: ids.get(component) ?? "",
-          });
-    const size = Number(await query.catch(() => Number.NaN));
-    const found = Number.isFinite(size) ? { found: size } : {};
-    const wrong = Number.isFinite(size) && size !== documents;
-    rows.push({
-      name: titleOf(component, name),
-      expected: documents,
-      ...found,
-      content: wrong ? "different" : "not compared",
-    });
+        ? Number(await client.systemQuery("_system/cli/tableSize", { tableName: name }))
+        : componentId === undefined
+          ? 0
+          : Number(await client.systemQuery("_system/frontend/tableSize:default", { tableName: name, componentId }));
+    const content = found === documents ? "not compared" : "different";
+    rows.push({ name: titleOf(component, name), expected: documents, found, content });
   }
   return { rows, equal: rows.every(({ content }) => content !== "different") };
 }

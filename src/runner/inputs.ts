@@ -78,14 +78,20 @@ export class Inputs {
     return number;
   }
 
-  /** Seconds, or a number with `s`, `m`, `h` or `d`; returned in milliseconds. */
+  /** A time that is waited for: seconds, or a number with `s`, `m`, `h` or `d`; returned in milliseconds. */
   duration(name: string, fallbackMs: number): number {
+    const ms = this.age(name, fallbackMs);
+    if (ms > LONGEST_TIMER_MS) throw refuse(name, this.text(name), "at most 24d");
+    return ms;
+  }
+
+  /** The same for what is only compared, and may be longer than a timer. */
+  age(name: string, fallbackMs: number): number {
     const value = this.text(name);
     if (value === "") return fallbackMs;
     const parts = /^(\d{1,6})\s*(s|m|h|d)?$/.exec(value);
     const ms = Number(parts?.[1] ?? 0) * (UNIT_MS[parts?.[2] ?? "s"] ?? 0);
     if (ms === 0) throw refuse(name, value, "seconds, such as 30 or 30s, or a number with m, h or d, such as 2m");
-    if (ms > LONGEST_TIMER_MS) throw refuse(name, value, "at most 24d");
     return ms;
   }
 

@@ -68,3 +68,19 @@ it("says nothing where no newer export is there", async () => {
   expect(await post({ exportBefore: id })).not.toContain("most likely");
   expect(await post({})).not.toContain("most likely");
 });
+
+it("leaves a backup that was complete: older ones may have gone for it", async () => {
+  const run = here.run();
+  await run.store.put(`${run.id}/manifest.json`, Buffer.from("{}"));
+  expect(await post({ complete: true })).toContain("is complete and verified");
+  expect((await run.store.list()).map(({ key }) => key)).toEqual([`${run.id}/manifest.json`]);
+  await post({});
+  expect(await run.store.list()).toEqual([]);
+});
+
+it("goes on where its files cannot be removed", async () => {
+  const run = here.run();
+  await run.store.put(`${run.id}/manifest.json`, Buffer.from("{}"));
+  expect(await post({ directory: "\0" })).toContain("could not be removed");
+  expect(await run.store.list()).toEqual([]);
+});

@@ -17,9 +17,23 @@ describe("a provider's connection string", () => {
     expect(checkPostgresUrl(url, "convex-self-hosted", { requireSsl: true }).database).toBe("convex_self_hosted");
   });
 
+  it("keeps the database that it names for the backend", () => {
+    const { url, database, notices } = backendDatabase(
+      "postgresql://u@h:5432?dbname=prod&sslmode=require&password=s%26cret99",
+      "acme",
+    );
+    expect(url).toBe("postgresql://u@h:5432?dbname=prod&password=s%26cret99");
+    expect(database).toBe("prod");
+    expect(notices).toEqual([expect.stringContaining("sslmode left out")]);
+  });
+
   it("comes with what has to be known about it, and nothing of its password", () => {
     const { notices } = backendDatabase(NEON, "acme");
-    expect(notices).toEqual([expect.stringContaining("direct address"), expect.stringContaining('"acme"')]);
+    expect(notices).toEqual([
+      expect.stringContaining("direct address"),
+      expect.stringContaining("sslmode, channel_binding left out"),
+      expect.stringContaining('"acme"'),
+    ]);
     expect(notices.join()).not.toContain("AbC123dEf");
     expect(backendDatabase("postgresql://u:p@db.example.com/acme", "acme").notices).toEqual([]);
   });

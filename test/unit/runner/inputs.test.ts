@@ -40,6 +40,9 @@ describe("Inputs", () => {
   ])("reads the duration %s", (value, ms) => {
     expect(of({ t: value }).duration("t", 1)).toBe(ms);
   });
+  it("takes an age that no timer holds", () => {
+    expect(of({ t: "31d" }).age("t", 1)).toBe(31 * 86_400_000);
+  });
   it.each(["0", "5w", "1.5h", "-3", "soon", "25d", "999999d"])("refuses the duration %s", (value) => {
     expect(() => of({ t: value }).duration("t", 1)).toThrow(/t: /);
   });
