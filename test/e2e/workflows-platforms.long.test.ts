@@ -1,5 +1,6 @@
 /** The templates for Fly.io, Railway, Kubernetes, EC2 and Coder, up to the platforms' own doors, success and failure. */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { world } from "./harness/world.ts";
@@ -24,15 +25,32 @@ function expectStopped({ run }: PlatformRun, step: string): void {
 }
 
 describe("the template for Fly.io", () => {
-  test("leaves an app that is there to a run by hand", async () => {
-    const { run, calls } = await platforms.run("convex-fly.yml", {
+  const pushed = (machines: string): Promise<PlatformRun> =>
+    platforms.run("convex-fly.yml", {
       ...{ secrets: { FLY_API_TOKEN: "FlyV1-sentinel-token-1234" }, vars: { FLY_APP: "acme-convex" }, event: "push" },
-      answers: { "flyctl apps list": { stdout: '[{"Name":"acme-convex"}]\n' } },
+      answers: {
+        "flyctl apps list": { stdout: '[{"Name":"acme-convex"}]\n' },
+        "flyctl machine list": { stdout: `${machines}\n` },
+      },
     });
+
+  test("leaves an app that runs to a run by hand", async () => {
+    const { run, calls } = await pushed('[{"id":"1","state":"started"}]');
     expect(run.exitCode, run.log).toBe(0);
-    expect(calls.map(({ command }) => command)).toEqual(["flyctl apps list"]);
+    expect(calls.map(({ command }) => command)).toEqual(["flyctl apps list", "flyctl machine list"]);
     expect(deployed(run), run.log).toBe(true);
   });
+
+  test.each(["[]", "null", '[{"id":"1","state":"stopped"}]'])(
+    "brings up an app whose machines are %s",
+    async (list) => {
+      const { run, calls } = await pushed(list);
+      expect(run.exitCode, run.log).toBe(0);
+      expect(calls.map(({ command }) => command)).toEqual([
+        ...["flyctl apps list", "flyctl machine list", "flyctl secrets import", "flyctl deploy"],
+      ]);
+    },
+  );
 });
 
 describe("the template for Railway", () => {
@@ -65,6 +83,7 @@ describe("the template for Railway", () => {
           `CONVEX_CLOUD_ORIGIN=https://${domain}`,
           `CONVEX_SITE_ORIGIN=https://${domain}/http`,
           "DISABLE_BEACON=true",
+          "PORT=3210",
         ],
         "",
       ],
@@ -102,9 +121,8 @@ describe("the template for Kubernetes", () => {
   test("applies one replica, its data, its secret and both ports, waits, and deploys to it", async () => {
     const { run, of } = await platforms.run("convex-kubernetes.yml", { secrets, vars, answers });
     expect(run.exitCode, run.log).toBe(0);
-    expect(of("kubectl create secret generic")[0]?.stdin).toBe(
-      `INSTANCE_SECRET=${platforms.production.instanceSecret}\nPOSTGRES_URL=${POSTGRES}\n`,
-    );
+    const given = of("kubectl create secret generic")[0]?.stdin ?? "";
+    expect(given).toBe(`INSTANCE_SECRET=${platforms.production.instanceSecret}\nPOSTGRES_URL=${POSTGRES}\n`);
     const [secret, rest] = of("kubectl apply").map(({ stdin }) => stdin);
     expect(secret).toBe(manifest);
     const documents = parseAllDocuments(rest ?? "");
@@ -128,6 +146,7 @@ describe("the template for Kubernetes", () => {
         replicas: 1,
         strategy: { type: "Recreate" },
         template: {
+          metadata: { annotations: { "checksum/secret": createHash("sha256").update(given).digest("hex") } },
           spec: {
             containers: [
               {
@@ -190,6 +209,7 @@ describe("the template for EC2", () => {
     const { commands } = JSON.parse(send?.files["commands.json"] ?? "") as { commands: string[] };
     const script = commands.join("\n");
     execFileSync("sh", ["-n"], { input: script });
+    expect(script).toContain('[ "$(docker inspect --format {{.State.Status}} convex 2>&1)" = running ]');
     expect(script).toContain(`docker pull '${image()}'`);
     expect(script).toContain("CONVEX_CLOUD_ORIGIN='https://api.example.com'");
     expect(script).toContain("CONVEX_SITE_ORIGIN='https://api.example.com/http'");

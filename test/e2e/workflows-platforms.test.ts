@@ -18,12 +18,18 @@ describe("the template for Fly.io", () => {
   test("makes the app, and deploys to it with the key of its own secret", { timeout: 300_000 }, async () => {
     const secrets = { FLY_API_TOKEN: token, CONVEX_DATABASE_URL: NEON };
     const answers = { "flyctl apps list": { stdout: '[{"Name":"other"}]\n' } };
-    const { run, calls, of } = await platforms.run("convex-fly.yml", { secrets, answers, event: "push" });
+    const { run, calls, of } = await platforms.run("convex-fly.yml", {
+      ...{ secrets, answers, event: "push" },
+      vars: { FLY_ORG: "acme-team", FLY_REGION: "iad" },
+    });
     expect(run.exitCode, run.log).toBe(0);
     expect(calls.map(({ command }) => command)).toEqual([
       ...["flyctl apps list", "flyctl apps create", "flyctl secrets import", "flyctl deploy"],
     ]);
-    expect(of("flyctl apps create")[0]?.operands).toEqual(["acme-app-convex"]);
+    expect(of("flyctl apps create")[0]).toMatchObject({
+      operands: ["acme-app-convex"],
+      options: { "--org": "acme-team" },
+    });
     const [secret] = [platforms.production.instanceSecret];
     expect(of("flyctl secrets import")[0]?.stdin).toBe(`INSTANCE_SECRET=${secret}\nPOSTGRES_URL=${POSTGRES}\n`);
     const [deploy] = of("flyctl deploy");
@@ -37,6 +43,7 @@ describe("the template for Fly.io", () => {
         "CONVEX_SITE_ORIGIN=https://acme-app-convex.fly.dev/http",
       ],
     });
+    expect(deploy?.files["fly.toml"]).toMatch(/^primary_region = "iad"$/m);
     expect(deploy?.files["fly.toml"]).toMatch(/^TMPDIR = "\/convex\/data\/tmp"$/m);
     expect(deploy?.files["fly.toml"]).toMatch(/^\[\[mounts\]\]\nsource = .+\ndestination = "\/convex\/data"$/m);
     expect(deployed(run), run.log).toBe(true);

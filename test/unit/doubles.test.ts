@@ -7,6 +7,21 @@ import { parse } from "yaml";
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
 
+/** Command lines that templates install: what stands in front of the version that they name. */
+const INSTALLED: readonly (readonly [tool: string, template: string, version: RegExp])[] = [
+  ["flyctl", "convex-fly.yml", /setup-flyctl@[^\n]+\n +with:\n +version: (\S+)/g],
+  ["railway", "convex-railway.yml", /@railway\/cli@(\S+)/g],
+];
+
+describe("command lines of others", () => {
+  it.each(INSTALLED)("%s: the facts are of the version that %s installs", (tool, template, form) => {
+    const { version, source } = JSON.parse(read(`test/recorder/${tool}.json`)) as { version: string; source: string };
+    const installed = [...read(`workflows-templates/${template}`).matchAll(form)].map(([, found]) => found);
+    expect(installed).toEqual([version]);
+    expect(source).toMatch(new RegExp(`[ v]${version.replaceAll(".", "\\.")}, `));
+  });
+});
+
 /** What the action.yml of a pinned commit says of its inputs. */
 interface Facts {
   readonly commit: string;

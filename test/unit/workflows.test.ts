@@ -109,6 +109,21 @@ describe.each(REUSABLE)("%s", (path) => {
     for (const { run } of stepsOf(path)) expect(run ?? "").not.toContain("${{");
   });
 
+  it("uses stored keys of AWS only where no role is given: it would not count otherwise", () => {
+    const uses = [...text.matchAll(/^.*secrets\.AWS_.*$/gm)].map(([line]) => line.trim());
+    for (const line of uses) {
+      const [name = ""] = line.split(":");
+      expect(line).toBe(`${name}: \${{ inputs.aws-role == '' && secrets.${name} || env.${name} }}`);
+    }
+    expect(uses.length > 0).toBe("AWS_ACCESS_KEY_ID" in secrets);
+  });
+
+  it("prefers the key that it makes to one that may be inherited from elsewhere", () => {
+    const keys = [...text.matchAll(/^ +admin-key: (.*)$/gm)].map(([, value]) => value);
+    const made = `\${{ steps.key.outputs.admin-key || secrets.CONVEX_ADMIN_KEY }}`;
+    expect(new Set(keys)).toEqual(new Set("CONVEX_ADMIN_KEY" in secrets ? [made] : []));
+  });
+
   it("leaves no credentials in the checkout", () => {
     for (const step of stepsOf(path).filter(({ uses }) => uses?.startsWith("actions/checkout@") === true))
       expect(step.with?.["persist-credentials"]).toBe(false);
@@ -250,6 +265,14 @@ describe.each(TEMPLATES)("%s", (path) => {
       iconName: expect.stringMatching(/^octicon [a-z-]+$/),
       categories: expect.arrayContaining([expect.any(String)]),
     });
+  });
+});
+
+describe("heartbeats", () => {
+  it("are one for each schedule: two that feed one monitor hide each other's silence", () => {
+    const names = REUSABLE.flatMap((path) => [...used(read(path), "secrets")].filter((name) => /HEARTBEAT/.test(name)));
+    expect(names.length).toBeGreaterThan(1);
+    expect(new Set(names).size).toBe(names.length);
   });
 });
 
