@@ -206,7 +206,7 @@ function authError(reads: readonly EnvRead[]): ActionError {
 }
 
 /** `A (convex/a.ts:3), B (convex/b.ts:7)`: each name once, with its first place. */
-function listed(reads: readonly EnvRead[]): string {
+export function listed(reads: readonly EnvRead[]): string {
   const first = new Map<string, EnvRead>();
   for (const read of reads) if (!first.has(read.name)) first.set(read.name, read);
   return [...first.values()]

@@ -7,7 +7,7 @@ import type { Deps } from "../system/deps.ts";
 import { Comparison } from "./compare.ts";
 import type { PreparedUp } from "./prepare.ts";
 import type { UpReport } from "./report.ts";
-import { removeVariables, setVariables, type VariablesSet } from "./variables.ts";
+import { setVariables, type VariablesSet } from "./variables.ts";
 
 /** The running preview, as it is talked to. */
 export interface Reached {
@@ -33,8 +33,8 @@ export function fingerprintOf({ plan, inputs, deployable, image, instanceSecret,
 }
 
 /**
- * Variables first, then the code, then, once in a preview's life, the seed; last of all go the variables that nothing
- * lists any more.
+ * Variables first, then the code, then, once in a preview's life, the seed.
+ * @returns the variables that nothing lists any more; they go when all else is done and recorded
  */
 export async function deployTo(
   prepared: PreparedUp,
@@ -43,27 +43,25 @@ export async function deployTo(
   timeline: Timeline,
   tell: (facts: Partial<UpReport>) => void,
   deps: Deps,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { client, origins } = reached;
-  const { keys, plan } = await timeline.phase("env", () =>
+  const { keys, plan, read } = await timeline.phase("env", () =>
     setVariables(prepared.deployable, prepared.inputs, { client, siteOrigin: origins.site }, deps),
   );
   const names = [...plan.add, ...plan.change].sort();
-  tell({ variables: names });
+  tell({ variables: names, ...(read === undefined ? {} : { variablesRead: read }) });
   if (wish.unchanged && names.length === 0) {
     deps.log.info(`Commit ${prepared.plan.commit.slice(0, 12)} is deployed already; nothing to push.`);
     tell({ deployed: "unchanged" });
   } else await pushTo(prepared, reached, { wish, keys, plan }, timeline, tell, deps);
-  if (plan.remove.length === 0) return;
-  await timeline.phase("prune", () => removeVariables(plan.remove, client, deps));
-  tell({ variablesRemoved: plan.remove });
+  return plan.remove;
 }
 
 /** The code and, where it is wished for, the seed; tells what the push changed. */
 async function pushTo(
   prepared: PreparedUp,
   { client, adminKey, origins }: Reached,
-  { wish, keys, plan }: { readonly wish: Wish } & VariablesSet,
+  { wish, keys, plan }: { readonly wish: Wish } & Pick<VariablesSet, "keys" | "plan">,
   timeline: Timeline,
   tell: (facts: Partial<UpReport>) => void,
   deps: Deps,

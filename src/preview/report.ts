@@ -17,6 +17,10 @@ export interface UpReport {
   readonly variables?: readonly string[];
   /** Those that the workflow does not list any more. */
   readonly variablesRemoved?: readonly string[];
+  /** Those that it does not list and the code reads, with the places. */
+  readonly variablesRead?: string;
+  /** Those that the backend did not let go. */
+  readonly variablesRefused?: readonly string[];
   readonly deployed?: string;
   /** What the push changed against what was there; undefined when nobody compared. */
   readonly changes?: Changes;

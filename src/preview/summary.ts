@@ -5,6 +5,7 @@ import type { Timeline } from "../runner/timeline.ts";
 import { changesTitle } from "./comment.ts";
 import type { UpReport } from "./report.ts";
 import type { FoundPreview } from "./target.ts";
+import { KEEP_THEM } from "./variables.ts";
 
 const DONE: Readonly<Record<string, string>> = {
   created: "created",
@@ -14,7 +15,7 @@ const DONE: Readonly<Record<string, string>> = {
 };
 
 function rowsOf(report: UpReport): [string, string][] {
-  const { outcome, variables, variablesRemoved, expires, commit } = report;
+  const { outcome, variables, variablesRemoved, variablesRead, variablesRefused, expires, commit } = report;
   const rows: [string, string | undefined][] = [
     ["URL", report.url],
     ["HTTP actions", report.siteUrl],
@@ -26,6 +27,13 @@ function rowsOf(report: UpReport): [string, string][] {
     ["Commit", commit?.slice(0, 12)],
     ["Variables set", variables === undefined || variables.length === 0 ? undefined : variables.join(", ")],
     ["Variables removed", variablesRemoved?.join(", ")],
+    ["Not listed, but read by the code", variablesRead === undefined ? undefined : `${variablesRead}: ${KEEP_THEM}`],
+    [
+      "Not listed, and not removed",
+      variablesRefused === undefined
+        ? undefined
+        : `${variablesRefused.join(", ")}: the backend did not let go of them, see the log`,
+    ],
     ["Deployed", report.deployed === "unchanged" ? "this commit already was; nothing was pushed" : report.deployed],
     ["Seeded", report.imported],
     ["Ran", report.ran === undefined || report.ran.length === 0 ? undefined : report.ran.join(", ")],

@@ -1,3 +1,4 @@
+import type { DeploymentClient } from "../deployment/client.ts";
 import { seconds } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import { readBackendEnv } from "../start/prepare.ts";
@@ -10,6 +11,7 @@ import { previewRemoved } from "./removed.ts";
 import type { UpReport } from "./report.ts";
 import type { PreviewRun } from "./run.ts";
 import type { Applied, PreviewSpec, Target } from "./target.ts";
+import { removeVariables } from "./variables.ts";
 import { waitInPublic } from "./wait.ts";
 
 export interface UpRun {
@@ -108,10 +110,22 @@ async function fill(run: UpRun, applied: Applied): Promise<void> {
   const wish = { unchanged, seed: before?.lastUp === undefined, compare: former !== undefined };
   const advice = fresh(outcome) ? target.selfCheck(plan.name, { instanceName, origins }) : Promise.resolve([]);
   advice.catch(() => undefined);
-  await deployTo(prepared, { client, adminKey, origins }, wish, timeline, tell, deps);
+  const unlisted = await deployTo(prepared, { client, adminKey, origins }, wish, timeline, tell, deps);
   const { ttlMs } = inputs;
   const facts = { commit: plan.commit, deployed, ...(ttlMs === undefined ? {} : { ttlMs }) };
   await Promise.all([timeline.phase("confirm", () => target.confirm(plan.name, facts)), tellAdvice(advice, deps)]);
+  if (unlisted.length > 0) await prune(run, unlisted, client);
+}
+
+/** Comes after the confirmation: whatever becomes of it, this commit need not be pushed again. */
+async function prune(
+  { timeline, tell, deps }: UpRun,
+  names: readonly string[],
+  client: DeploymentClient,
+): Promise<void> {
+  const { removed, refused } = await timeline.phase("prune", () => removeVariables(names, client, deps));
+  if (removed.length > 0) tell({ variablesRemoved: removed });
+  if (refused.length > 0) tell({ variablesRefused: refused });
 }
 
 const fresh = (outcome: Applied["outcome"]): boolean => outcome === "created" || outcome === "recreated";

@@ -7,6 +7,7 @@ import { runImport } from "../deployment/import-run.ts";
 import type { ImportState } from "../deployment/import-state.ts";
 import { asRecord } from "../deployment/json.ts";
 import { ActionError } from "../runner/errors.ts";
+import type { ExportWatch } from "../snapshot/export.ts";
 import type { Inspection } from "../snapshot/inspection.ts";
 import { rewriteSnapshot } from "../snapshot/rewrite.ts";
 import { entriesToLeaveOut, restorability } from "../snapshot/roads.ts";
@@ -24,8 +25,8 @@ export interface BringOptions {
   readonly mayReplace: boolean;
   /** Told of every import before it may change anything. */
   readonly onImport?: (importId: string) => void;
-  /** Told of the export that the verification asks for. */
-  readonly onExport?: (exportId: string) => void;
+  /** Of the export that the verification asks for. */
+  readonly watch?: ExportWatch;
 }
 
 /** Between tries while the backend builds indexes. */

@@ -52,8 +52,7 @@ async function examine(run: Run, instanceName: string, directory: string): Promi
   const agreed = inputs.confirm !== undefined && inputs.safetyBackup !== undefined;
   if (isEmpty(holdings) && !agreed) {
     const path = join(directory, "target.zip");
-    const onExport = (id: string): void => keeper.addExport(id);
-    const look = { path, includeStorage: true, timeoutMs: inputs.exportTimeoutMs, onExport };
+    const look = { path, includeStorage: true, timeoutMs: inputs.exportTimeoutMs, watch: keeper.exports };
     const { inspection } = await lookInto(client, look, deps);
     const tables = inspection.tables.map(({ component, name, documents }) => ({
       name: component === "" ? name : `${name} in ${component}`,
@@ -157,7 +156,7 @@ export async function carryOut(run: Run, directory: string): Promise<void> {
     exportTimeoutMs: inputs.exportTimeoutMs,
     showDocuments: inputs.showDocuments,
     mayReplace: inputs.confirm !== undefined && inputs.safetyBackup !== undefined,
-    onExport: (id) => keeper.addExport(id),
+    watch: keeper.exports,
     onImport: (importId) => keeper.set({ imports: [...keeper.now.imports, importId] }),
   };
   await whilePaused(run, async (was) => {

@@ -1,6 +1,6 @@
 import type { DeploymentClient } from "../deployment/client.ts";
 import { downloadExport } from "../snapshot/download.ts";
-import { type CompletedExport, discardExport, exportSnapshot } from "../snapshot/export.ts";
+import { type CompletedExport, discardExport, type ExportWatch, exportSnapshot } from "../snapshot/export.ts";
 import { inspectAside } from "../snapshot/inspect-aside.ts";
 import type { Inspection } from "../snapshot/inspection.ts";
 import type { Deps } from "../system/deps.ts";
@@ -18,8 +18,8 @@ export interface LookOptions {
   readonly includeStorage: boolean;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
-  /** Told of the export, which a killed step leaves on the server. */
-  readonly onExport?: ((id: string) => void) | undefined;
+  /** Of the export, which a killed step leaves on the server. */
+  readonly watch?: ExportWatch | undefined;
 }
 
 async function download(client: DeploymentClient, deps: Deps, made: CompletedExport, path: string): Promise<string> {
@@ -36,16 +36,17 @@ async function download(client: DeploymentClient, deps: Deps, made: CompletedExp
  * The export is made to expire on the server, whatever happens.
  */
 export async function lookInto(client: DeploymentClient, options: LookOptions, deps: Deps): Promise<Look> {
-  const { path, includeStorage, timeoutMs, signal } = options;
+  const { path, includeStorage, timeoutMs, signal, watch } = options;
   let id: string | undefined;
   try {
     const made = await exportSnapshot(client, deps, {
+      ...watch,
       includeStorage,
       timeoutMs,
       ...(signal === undefined ? {} : { signal }),
       onRequested: (requested) => {
         id = requested;
-        options.onExport?.(requested);
+        watch?.onRequested?.(requested);
       },
     });
     const sha256 = await download(client, deps, made, path);

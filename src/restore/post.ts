@@ -6,6 +6,7 @@ import type { ReadInput } from "../runner/inputs.ts";
 import { Inputs } from "../runner/inputs.ts";
 import { writeSummary } from "../runner/summary.ts";
 import { discardExport } from "../snapshot/export.ts";
+import { tellUnknownExport } from "../snapshot/unknown-export.ts";
 import type { Deps } from "../system/deps.ts";
 import { setBack } from "./pause.ts";
 import { type RestoreState, restoreState } from "./state.ts";
@@ -38,10 +39,21 @@ function describe(state: RestoreState, outcomes: readonly Outcome[]): string {
   return "The import was canceled, so it holds the data that it had before.";
 }
 
+async function dropExports(
+  { exports = [], exportBefore }: RestoreState,
+  client: DeploymentClient,
+  deps: Deps,
+): Promise<void> {
+  await Promise.all([
+    ...exports.map((id) => discardExport(client, deps, id)),
+    exportBefore === undefined ? undefined : tellUnknownExport(client, deps, exportBefore),
+  ]);
+}
+
 async function undo(state: RestoreState, client: DeploymentClient, deps: Deps): Promise<string[]> {
   const outcomes: Outcome[] = [];
   for (const importId of state.imports) outcomes.push(await endImport(client, importId, deps));
-  await Promise.all((state.exports ?? []).map((id) => discardExport(client, deps, id)));
+  await dropExports(state, client, deps);
   const told = [describe(state, outcomes)];
   if (state.was === undefined) return told;
   if (outcomes.includes("running")) {

@@ -59,7 +59,8 @@ export async function keepPresent(run: Run, directory: string): Promise<void> {
     directory: own,
     timeline,
     tell: () => undefined,
-    save: ({ exportId }) => {
+    save: ({ exportBefore, exportId }) => {
+      if (exportBefore !== undefined) keeper.set({ exportBefore });
       if (exportId !== undefined) keeper.addExport(exportId);
     },
     signal: new AbortController().signal,

@@ -1,4 +1,5 @@
 import { stateOf } from "../runner/state.ts";
+import type { ExportWatch } from "../snapshot/export.ts";
 
 /** How far the data of the target may have got. */
 export type Stage = "untouched" | "importing" | "imported" | "verified";
@@ -29,6 +30,8 @@ export interface RestoreState {
   readonly variables?: ChangedVariables | undefined;
   /** Exports of this step that may still be on the server. */
   readonly exports?: readonly string[];
+  /** The newest export on the backend, or null, while one of ours is asked for and has no name yet. */
+  readonly exportBefore?: string | null | undefined;
   /** Ours, mode 0700, with the decrypted backup; removed at the end. */
   readonly directory?: string;
   /** The main step came to its end, good or bad, and has set the target back itself. */
@@ -68,8 +71,16 @@ export class StateKeeper {
     return this.#state;
   }
 
+  /** What is told of each export that this step asks for. */
+  get exports(): ExportWatch {
+    return {
+      onRequest: (newest) => this.set({ exportBefore: newest ?? null }),
+      onRequested: (id) => this.addExport(id),
+    };
+  }
+
   addExport(id: string): void {
-    this.set({ exports: [...(this.#state.exports ?? []), id] });
+    this.set({ exports: [...(this.#state.exports ?? []), id], exportBefore: undefined });
   }
 
   set(facts: Partial<RestoreState>): void {

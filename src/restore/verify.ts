@@ -131,8 +131,8 @@ export async function verifyTarget(
   if (options.verify === "counts") return await countTables(client, expected);
   const path = join(options.directory, `verify-${randomBytes(4).toString("hex")}.zip`);
   try {
-    const { exportTimeoutMs: timeoutMs, onExport } = options;
-    const look = { path, includeStorage: expected.storage !== undefined, timeoutMs, onExport };
+    const { exportTimeoutMs: timeoutMs, watch } = options;
+    const look = { path, includeStorage: expected.storage !== undefined, timeoutMs, watch };
     return await compareSnapshots(backup, await lookInto(client, look, deps));
   } finally {
     await rm(path, { force: true });

@@ -7,15 +7,19 @@ import type { Deps } from "../system/deps.ts";
 import { ExportProgress } from "./export-progress.ts";
 import { type ExportState, isOpen, limits, readLatest, readOwn } from "./export-state.ts";
 
-export interface ExportOptions {
-  readonly includeStorage: boolean;
-  /** From the request to the finished ZIP, the wait for somebody else's export included. */
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
+/** Who has to know of an export, whatever happens next. */
+export interface ExportWatch {
   /** Told before each request, with the newest export of that moment: whoever is killed behind it knows no id yet. */
   readonly onRequest?: (newest: string | undefined) => void;
   /** Told as soon as there is something that has to be discarded, whatever happens next. */
   readonly onRequested?: (id: string) => void;
+}
+
+export interface ExportOptions extends ExportWatch {
+  readonly includeStorage: boolean;
+  /** From the request to the finished ZIP, the wait for somebody else's export included. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
 }
 
 /** An export that can be downloaded. */

@@ -7,10 +7,13 @@ import { deployTo, fingerprintOf } from "../../../src/preview/deploy.ts";
 import { type PreviewInputs, readPreviewInputs } from "../../../src/preview/inputs.ts";
 import { type PreparedUp, prepareUp, type UpPlan } from "../../../src/preview/prepare.ts";
 import type { UpReport } from "../../../src/preview/report.ts";
+import { upSummary } from "../../../src/preview/summary.ts";
+import { removeVariables, setVariables } from "../../../src/preview/variables.ts";
 import { Timeline } from "../../../src/runner/timeline.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { type Standin, startStandin } from "../../standin/standin.ts";
 import { scratch, testDeps } from "../backend/docker/support.ts";
+import { newApp } from "../deploy/support.ts";
 
 const PLAN: UpPlan = { action: "up", name: "pr-1", number: 1, commit: "a".repeat(40), branch: "topic", fork: false };
 const DEFAULTS: Readonly<Record<string, string>> = {
@@ -47,7 +50,8 @@ async function deploy(
   const tell = (facts: Partial<UpReport>): void => {
     report = { ...report, ...facts };
   };
-  await deployTo(what, { client, adminKey, origins }, wish, new Timeline(systemClock, 0), tell, deps);
+  const unlisted = await deployTo(what, { client, adminKey, origins }, wish, new Timeline(systemClock, 0), tell, deps);
+  if (unlisted.length > 0) tell({ variablesRemoved: (await removeVariables(unlisted, client, deps)).removed });
   return { report, variables: await client.listVariables(), masked: deps.masked };
 }
 
@@ -84,6 +88,31 @@ describe("deployTo", () => {
     const names = await prepared({ "env-names": "A" }, PLAN, { A: "" });
     expect((await deploy(names)).report).toMatchObject({ variablesRemoved: ["KEPT_BY_HAND"] });
     expect((await deploy(names)).variables.get("A")).toBe("1");
+  });
+
+  it("keeps by name what the code reads, though nothing lists it", async () => {
+    await using app = await newApp({
+      "convex/hand.ts": "export const key = process.env.SET_BY_HAND;\n",
+      "convex/convex.config.ts":
+        'import { defineApp } from "convex/server";\nimport { v } from "convex/values";\nexport default defineApp({ env: { REQUIRED: v.string() } });\n',
+      "convex/auth.config.ts": "export default { providers: [{ domain: process.env.ISSUER, applicationID: 'a' }] };\n",
+    });
+    await using own = await startStandin();
+    const deps = testDeps();
+    const client = new DeploymentClient({ ...deps, clock: systemClock, url: own.url, adminKey: own.adminKey });
+    const names = ["SET_BY_HAND", "REQUIRED", "ISSUER", "OLD"];
+    await client.updateVariables(names.map((name) => ({ name, value: "https://a.example" })));
+    const { deployable, inputs } = await prepared({ deploy: "true" }, PLAN, { GITHUB_WORKSPACE: app.path });
+    const { plan, read } = await setVariables(deployable, inputs, { client, siteOrigin: own.siteUrl }, deps);
+    expect(plan).toMatchObject({ remove: ["OLD"], leave: ["ISSUER", "REQUIRED", "SET_BY_HAND"] });
+    const places =
+      "ISSUER (convex/auth.config.ts:1), REQUIRED (convex/convex.config.ts:3), SET_BY_HAND (convex/hand.ts:1)";
+    expect(read).toBe(places);
+    const notices = deps.lines.filter(({ level }) => level === "notice").map(({ message }) => message);
+    expect(notices).toEqual([expect.stringMatching(/^The workflow does not list ISSUER .* env-keep\.$/)]);
+    const summary = upSummary({ variablesRead: places, variablesRefused: ["OLD"] }, new Timeline(systemClock, 0));
+    expect(summary).toMatch(/SET_BY_HAND.*hand\.ts:1.*env-keep/);
+    expect(summary).toMatch(/not removed.*OLD/);
   });
 
   it("seeds only what no up came to its end on", async () => {

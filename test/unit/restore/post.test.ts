@@ -101,6 +101,16 @@ describe("the post step", () => {
     expect(Number(one?.["expiration_ts"])).toBeLessThan((Date.now() - 31 * 86_400_000) * 1e6);
   });
 
+  it("tells of an export that nobody can prove to be ours, and leaves it alone", async () => {
+    const { client } = makeRun(world, target);
+    const { id } = await exportSnapshot(client, world.deps, { includeStorage: true, timeoutMs: 60_000 });
+    expect(await post({ exportBefore: id })).not.toContain("most likely");
+    const told = await post({ exportBefore: null });
+    expect(told).toContain(`the newest one there (${id}, completed) is most likely its own`);
+    const [one] = target.backend.store.read((tx) => tx.scan("", "_exports"));
+    expect(Number(one?.["expiration_ts"])).toBeGreaterThan(Date.now() * 1e6);
+  });
+
   it("leaves a drill's backend paused", async () => {
     const { client } = makeRun(world, target);
     await client.pause();

@@ -64,6 +64,12 @@ async function idsOf(run: TestRun, table: string): Promise<string[]> {
   return (Array.isArray(page) ? page : []).map((document) => String(asRecord(document)["_id"])).sort();
 }
 
+/** The newest export of each moment in which another was asked for: all that a killed step knows of its own. */
+function askedAfter({ states }: TestRun): unknown[] {
+  const asked = states.map(({ exportBefore }) => exportBefore).filter((before) => before !== undefined);
+  return [...new Set(asked)];
+}
+
 const BASE_MESSAGES = MESSAGES.map((line) => (JSON.parse(line) as { _id: string })._id).sort();
 
 /** Puts one other message into a target, and nothing else. */
@@ -115,7 +121,10 @@ describe("a restore into an empty deployment", () => {
     const pausing = run.states.find(({ was }) => was !== undefined);
     expect(pausing).toMatchObject({ was: "running", stage: "untouched", imports: [], settled: false });
     // Both looks at the target: before it is agreed to, and the verification.
-    expect(run.states.at(-1)?.exports).toHaveLength(2);
+    const exports = run.states.at(-1)?.exports ?? [];
+    expect(exports).toHaveLength(2);
+    expect(askedAfter(run)).toEqual([null, exports[0]]);
+    expect(run.states.at(-1)?.exportBefore).toBeUndefined();
     const importing = run.states.findIndex(({ stage }) => stage === "importing");
     const known = run.states.findIndex(({ imports }) => imports.length === 1);
     expect(importing).toBeLessThan(known);
@@ -213,6 +222,7 @@ describe("a restore into a deployment with data", () => {
     const run = await restoreInto(standin, { confirm: "production", "safety-backup": `dir:${folder}` });
     expect(await idsOf(run, "messages")).toEqual(BASE_MESSAGES);
     expect(run.told().replaced).toMatch(/^4 documents \(/);
+    expect(askedAfter(run)).toEqual([null, run.keeper.now.exports?.[0]]);
     const safety = new DirectoryStore(folder, world.deps);
     const manifest = await pickBackup(safety, "latest", world.deps.log);
     expect(manifest.encryption).toEqual({ method: "age", recipients: [keys.recipient] });
