@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { originOf } from "../deployment/access.ts";
 import { DeploymentClient } from "../deployment/client.ts";
+import { messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { discardExport } from "../snapshot/export.ts";
 import { tellUnknownExport } from "../snapshot/unknown-export.ts";
