@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkAccess, originOf } from "../deployment/access.ts";
 import { DeploymentClient } from "../deployment/client.ts";
+import { settle } from "../deployment/findings.ts";
 import type { Finding } from "../deployment/reach.ts";
-import { annotateErrors } from "../runner/annotations.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import { mask } from "../runner/mask.ts";
@@ -28,16 +28,6 @@ import type { Run } from "./run.ts";
 import { type BackupState, backupState } from "./state.ts";
 import { type BackupReport, backupSummary, failureSummary, some } from "./summary.ts";
 
-/** Ends here when anything is wrong with the deployment, with all of it said. */
-function settle(findings: readonly Finding[], deps: Deps): void {
-  const [first, ...others] = findings.filter(({ level }) => level === "error");
-  if (first !== undefined) {
-    annotateErrors(others.map(({ code, message, hint }) => ({ title: code, message: `${message} → ${hint}` })));
-    throw new ActionError(first.code, first.message, first.hint);
-  }
-  for (const { code, message, hint } of findings) deps.log.warning(`[${code}] ${message} → ${hint}`);
-}
-
 /** Wrong credentials or a wrong bucket are told before the backend is asked for anything. */
 async function checkStore({ store, id }: Run): Promise<void> {
   try {
@@ -58,7 +48,7 @@ async function checkDeployment(run: Run, url: string, findings: Finding[]): Prom
     findings.push(...found);
   });
   tell({ findings });
-  settle(findings, deps);
+  settle(findings, deps.log);
   deps.log.info(`Backing up ${url} to ${run.store.location} as ${run.id}.`);
 }
 

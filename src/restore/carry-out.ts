@@ -3,6 +3,7 @@ import { timeOf } from "../backup/manifest.ts";
 import { compareVariables } from "../backup/settings.ts";
 import { parseAdminKey } from "../credentials/admin-key.ts";
 import { checkAccess } from "../deployment/access.ts";
+import { settle } from "../deployment/findings.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import type { Backup } from "./backup.ts";
 import { openBackup } from "./backup.ts";
@@ -14,7 +15,7 @@ import { measure } from "./objectives.ts";
 import { isPaused } from "./pause.ts";
 import { pickBackup } from "./pick.ts";
 import { endImport, type Outcome } from "./post.ts";
-import { note, type Run, settle } from "./run.ts";
+import { note, type Run } from "./run.ts";
 import { keepPresent } from "./safety.ts";
 import {
   checkConfirm,
@@ -32,7 +33,7 @@ import { verifyTarget } from "./verify.ts";
 /** Which deployment answers there, and whether this key may write to it. Nothing else is asked before. */
 async function meetTarget(run: Run): Promise<string> {
   const { client, inputs, tell, deps } = run;
-  settle(await checkAccess(client, inputs.adminKey, deps.http), deps);
+  settle(await checkAccess(client, inputs.adminKey, deps.http), deps.log);
   // Where a proxy passes on /api alone, the key tells the name too.
   const named = await client.instanceName().catch(() => parseAdminKey(inputs.adminKey).instanceName);
   const instanceName = named.trim();

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { originOf } from "../deployment/access.ts";
 import { DeploymentClient } from "../deployment/client.ts";
+import { settle } from "../deployment/findings.ts";
 import type { Finding } from "../deployment/reach.ts";
 import { publishReport } from "../report/publish.ts";
 import { reportSummary } from "../report/summary.ts";
@@ -23,7 +24,7 @@ import { type RestoreFacts, restoreReport } from "./facts.ts";
 import { readRestoreInputs } from "./inputs.ts";
 import { exceeded } from "./objectives.ts";
 import { checkRestoreInputs, checkStores } from "./rules.ts";
-import { type Run, settle } from "./run.ts";
+import type { Run } from "./run.ts";
 import { StateKeeper } from "./state.ts";
 
 /** Reads and checks all that can be known without a call. @throws ActionError for every bad input */
@@ -40,7 +41,7 @@ function prepare(read: ReadInput, timeline: Timeline, tell: Run["tell"], told: R
   const checks = parseChecks(inputs.checks);
   const findings: Finding[] = [];
   const url = originOf(inputs.url, inputs.adminKey, findings);
-  settle(findings, deps);
+  settle(findings, deps.log);
   const settings = { destination: inputs.source, ...inputs };
   const store = openStore(settings, deps, inputs.githubToken);
   tell({ url, location: store.location, verify: inputs.verify });

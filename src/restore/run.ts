@@ -1,6 +1,4 @@
 import type { DeploymentClient } from "../deployment/client.ts";
-import type { Finding } from "../deployment/reach.ts";
-import { ActionError } from "../runner/errors.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import type { Store } from "../store/store.ts";
 import type { Deps } from "../system/deps.ts";
@@ -30,13 +28,4 @@ export function note(run: Run, ...lines: readonly string[]): void {
   if (lines.length === 0) return;
   for (const line of lines) run.deps.log.notice(line);
   run.tell({ notes: [...(run.told().notes ?? []), ...lines] });
-}
-
-/** The first thing that is wrong with how the target is named or reached ends the step; the rest is told beside it. */
-export function settle(findings: readonly Finding[], deps: Deps): void {
-  const [first, ...others] = findings.filter(({ level }) => level === "error");
-  for (const { code, message, hint } of [...others, ...findings.filter(({ level }) => level !== "error")]) {
-    deps.log.warning(`[${code}] ${message} → ${hint}`);
-  }
-  if (first !== undefined) throw new ActionError(first.code, first.message, first.hint);
 }
