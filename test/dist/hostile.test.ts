@@ -1,19 +1,19 @@
 /** The bundles against people who control an input, a branch's name, or the server that is asked. See docs/threat-model.md. */
 import { readFileSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { parse } from "yaml";
 import { Job, root, type StepResult } from "../support/job.ts";
+import { scratch } from "../support/scratch.ts";
 
 const LONG = { timeout: 240_000 };
 const KEY = `production|${"01".repeat(40)}`;
 
 async function step(entry: string, inputs: Readonly<Record<string, string>>, env: Record<string, string> = {}) {
-  const workspace = await mkdtemp(join(tmpdir(), "hostile-"));
+  const workspace = await scratch("hostile");
   await mkdir(join(workspace, "convex"));
   await writeFile(join(workspace, "package.json"), '{ "dependencies": { "convex": "1.48.0" } }');
   const job = await Job.create(workspace);

@@ -1,15 +1,14 @@
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { openAdminKey } from "../standin/admin-keys.ts";
 import { Job, type StepResult } from "../support/job.ts";
+import { scratch } from "../support/scratch.ts";
 
 const SECRET = "5e".repeat(32);
 const NEON = "postgresql://alex:pw-sentinel-4711@ep-a1-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require";
 
 async function platform(inputs: Readonly<Record<string, string>>): Promise<StepResult> {
-  const job = await Job.create(await mkdtemp(join(tmpdir(), "platform-")));
+  const job = await Job.create(await scratch("platform"));
+  onTestFinished(() => job.remove());
   return await job.action("platform", { inputs });
 }
 

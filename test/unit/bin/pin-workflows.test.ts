@@ -1,9 +1,9 @@
-import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { misformed, notReleased, PLACEHOLDER, pin, pinsOf } from "../../../bin/pin-workflows.ts";
 import { systemExec } from "../../../src/system/exec.ts";
+import { scratch } from "../../support/scratch.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 
@@ -16,7 +16,7 @@ async function git(folder: string, ...args: string[]): Promise<string> {
 
 /** Commit A of a release: workflows and a bundle. */
 async function commitA(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "release-"));
+  const folder = await scratch("release");
   await cp(join(root, ".github"), join(folder, ".github"), { recursive: true });
   await cp(join(root, "dist/doctor"), join(folder, "dist/doctor"), { recursive: true });
   await git(folder, "init", "-q", "-b", "main");

@@ -1,10 +1,10 @@
-import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { notReleased, pinsOf } from "../../../bin/pin-workflows.ts";
 import { movesMajor, notesOf, obstacles, tagRelease } from "../../../bin/release.ts";
 import { systemExec } from "../../../src/system/exec.ts";
+import { scratch } from "../../support/scratch.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 
@@ -17,7 +17,7 @@ async function git(folder: string, ...args: string[]): Promise<string> {
 
 /** A clone as it is before a release of 1.2.3. */
 async function clone(files: Readonly<Record<string, string>> = {}): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "release-"));
+  const folder = await scratch("release");
   await cp(join(root, ".github"), join(folder, ".github"), { recursive: true });
   const version = '{ "version": "1.2.3" }\n';
   const all = {
