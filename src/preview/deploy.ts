@@ -82,6 +82,7 @@ async function pushTo(
   const rest = async (through?: string): Promise<void> =>
     await deployAndSeed(content, { backend }, { adminKey, client, keys, signal, through }, timeline, tell, deps);
   await (comparison === undefined || deployable.project === undefined ? rest() : comparison.watch(rest));
-  const changes = await comparison?.changes(plan);
+  // what the workflow does not list any more is gone only when the backend has let it go
+  const changes = await comparison?.changes({ ...plan, remove: [] });
   if (changes !== undefined) tell({ changes });
 }

@@ -22,7 +22,7 @@ export interface UpReport {
   /** Those that the backend did not let go. */
   readonly variablesRefused?: readonly string[];
   readonly deployed?: string;
-  /** What the push changed against what was there; undefined when nobody compared. */
+  /** What the push changed against what was there, see `changesIn`; undefined when nobody compared. */
   readonly changes?: Changes;
   /** The commit of the last whole `up` before this one. */
   readonly after?: string;
@@ -32,4 +32,10 @@ export interface UpReport {
   /** When it goes if nobody pushes. */
   readonly expires?: Date;
   readonly fork?: boolean;
+}
+
+/** What changed, with the variables that the backend has let go since the push. */
+export function changesIn({ changes, variablesRemoved }: UpReport): Changes | undefined {
+  if (changes === undefined || variablesRemoved === undefined) return changes;
+  return { ...changes, env: { ...changes.env, removed: variablesRemoved } };
 }

@@ -7,6 +7,7 @@ import { checkApproval } from "./fork.ts";
 import { withTarget } from "./open-target.ts";
 import { tellJob } from "./outputs.ts";
 import { prepareUp, type UpPlan } from "./prepare.ts";
+import { changesIn } from "./report.ts";
 import { makeRoom } from "./room.ts";
 import type { PreviewRun } from "./run.ts";
 import { upSummary } from "./summary.ts";
@@ -77,7 +78,9 @@ async function tellReady(
   plan: UpPlan,
   applied: Applied | undefined,
 ): Promise<void> {
-  const { url = "", siteUrl = "", dashboardUrl, expires, changes, after } = report();
+  const reported = report();
+  const { url = "", siteUrl = "", dashboardUrl, expires, after } = reported;
+  const changes = changesIn(reported);
   const now = new Date(deps.clock.now());
   await teller.ready(told, {
     url,

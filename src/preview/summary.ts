@@ -3,7 +3,7 @@ import type { ActionError } from "../runner/errors.ts";
 import { escapeMarkdown, explainedAt, factTable, gantt, timingsTable } from "../runner/summary.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import { changesTitle } from "./comment.ts";
-import type { UpReport } from "./report.ts";
+import { changesIn, type UpReport } from "./report.ts";
 import type { FoundPreview } from "./target.ts";
 import { KEEP_THEM } from "./variables.ts";
 
@@ -51,10 +51,11 @@ function joined(parts: readonly string[]): string {
 
 /** The job summary of an `up`. */
 export function upSummary(report: UpReport, timeline: Timeline): string {
+  const changes = changesIn(report);
   return joined([
     `### ✅ Preview ${escapeMarkdown(report.name ?? "")} is up`,
     factTable(rowsOf(report)),
-    report.changes === undefined ? "" : `**${changesTitle(report.after)}**\n\n${changesTable(report.changes)}`,
+    changes === undefined ? "" : `**${changesTitle(report.after)}**\n\n${changesTable(changes)}`,
     gantt("Preview", timeline.phases()),
     `<details><summary>Timings</summary>\n\n${timingsTable(timeline)}\n\n</details>`,
   ]);

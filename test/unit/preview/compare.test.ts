@@ -66,7 +66,7 @@ describe("what a push changes in a preview", () => {
       await change(app);
       const { changes, deployed } = await deploy(app, standin, { given: { env: "A=2\nB=1" } });
       expect(deployed).toMatch(/^3 functions/);
-      expect(changes).toMatchObject({ ...CHANGED, env: { added: ["B"], removed: ["OLD"], changed: ["A"] } });
+      expect(changes).toMatchObject({ ...CHANGED, env: { added: ["B"], removed: [], changed: ["A"] } });
     } finally {
       await standin.stop();
     }

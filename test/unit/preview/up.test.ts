@@ -6,7 +6,7 @@ import { findProject } from "../../../src/deployment/project.ts";
 import { recordPush, writePushFile } from "../../../src/deployment/push-file.ts";
 import { readPreviewInputs } from "../../../src/preview/inputs.ts";
 import { prepareUp, type UpPlan } from "../../../src/preview/prepare.ts";
-import type { UpReport } from "../../../src/preview/report.ts";
+import { changesIn, type UpReport } from "../../../src/preview/report.ts";
 import type { FoundPreview, Target } from "../../../src/preview/target.ts";
 import { up } from "../../../src/preview/up.ts";
 import { Timeline } from "../../../src/runner/timeline.ts";
@@ -97,7 +97,11 @@ describe("up", () => {
     const confirmed: unknown[] = [];
     const target = {
       where: "here",
-      apply: async () => ({ outcome: "unchanged", origins: { cloud: url, site: siteUrl }, before: FOUND }),
+      apply: async () => ({
+        outcome: "unchanged",
+        origins: { cloud: url, site: siteUrl },
+        before: { ...FOUND, commit: "b".repeat(40) },
+      }),
       confirm: async (_name, { commit }) => void confirmed.push([commit, await names()]),
       find: async () => FOUND,
     } as Partial<Target> as Target;
@@ -112,6 +116,7 @@ describe("up", () => {
     });
     expect(confirmed).toEqual([[PLAN.commit, ["ISSUER", "OLD", "OLDER"]]]);
     expect(report).toMatchObject({ variablesRemoved: ["OLD", "OLDER"], variablesRefused: ["ISSUER"] });
+    expect(changesIn(report)?.env).toEqual({ added: [], removed: ["OLD", "OLDER"], changed: [] });
     expect(await names()).toEqual(["ISSUER"]);
     const warnings = deps.lines.filter(({ level }) => level === "warning").map(({ message }) => message);
     expect(warnings).toEqual([expect.stringMatching(/^\[auth-variable-missing\] .*ISSUER.* env-keep\.$/)]);
