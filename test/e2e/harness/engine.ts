@@ -20,6 +20,13 @@ export async function startEngine(folder: string): Promise<Daemon> {
   });
 }
 
+/** What the engine answers to a GET. */
+export async function engineAnswer<T>(path: string): Promise<T> {
+  const answer = await systemHttp.request(`http://engine${path}`, { socketPath: engineSocket });
+  if (answer.status !== 200) throw new Error(`GET ${path}: ${answer.status} ${answer.text()}`);
+  return answer.json() as T;
+}
+
 /** Runs the docker client; throws with its output when it fails. */
 export async function docker(...args: string[]): Promise<string> {
   const result = await systemExec.run(tool("docker"), args);

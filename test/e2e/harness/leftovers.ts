@@ -1,20 +1,24 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { docker } from "./engine.ts";
+import { docker, engineAnswer } from "./engine.ts";
 import { processes } from "./processes.ts";
 import { world } from "./world.ts";
 
 /** What is there beside what the harness itself runs. */
 async function inventory(): Promise<Set<string>> {
-  const lines = async (kind: string, ...args: string[]): Promise<string[]> =>
-    (await docker(...args)).split("\n").flatMap((line) => (line === "" ? [] : [`${kind} ${line}`]));
   const folder = join(world().scratch, "tmp");
-  const all = await Promise.all([
-    lines("container", "ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.Status}}"),
-    lines("volume", "volume", "ls", "-q"),
-    lines("network", "network", "ls", "--format", "{{.Name}}"),
+  // Asked before and after every test, so not by the client, which is three processes each time.
+  const [containers, { Volumes: volumes }, networks] = await Promise.all([
+    engineAnswer<{ Id: string; Names: string[]; State: string }[]>("/containers/json?all=true"),
+    engineAnswer<{ Volumes: { Name: string }[] | null }>("/volumes"),
+    engineAnswer<{ Name: string }[]>("/networks"),
   ]);
+  const all = [
+    containers.map(({ Id, Names, State }) => `container ${Id} ${Names.join(",")} ${State}`),
+    (volumes ?? []).map(({ Name }) => `volume ${Name}`),
+    networks.map(({ Name }) => `network ${Name}`),
+  ];
   const running = processes().map(({ pid, started, command }) => `process ${pid} ${started} ${command}`);
   // npm keeps its compiled code there.
   const files = readdirSync(folder).flatMap((name) => (name === "node-compile-cache" ? [] : [`file ${name}`]));
@@ -29,7 +33,7 @@ export interface Baseline {
 }
 
 // dockerd's own children come and go by themselves.
-const passing = /^process \d+ \d+ (.*containerd-shim|.*docker-proxy|runc |docker (ps|volume|network) )/;
+const passing = /^process \d+ \d+ (.*containerd-shim|.*docker-proxy|runc )/;
 
 function kill(pid: number): void {
   try {

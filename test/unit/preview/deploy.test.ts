@@ -1,5 +1,8 @@
 /** What is put onto a preview, against the stand-in backend: what stays over pushes, what a fork gets. */
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeploymentClient } from "../../../src/deployment/client.ts";
@@ -11,6 +14,7 @@ import { upSummary } from "../../../src/preview/summary.ts";
 import { removeVariables, setVariables } from "../../../src/preview/variables.ts";
 import { Timeline } from "../../../src/runner/timeline.ts";
 import { systemClock } from "../../../src/system/clock.ts";
+import { type Http, systemHttp } from "../../../src/system/http.ts";
 import { type Standin, startStandin } from "../../standin/standin.ts";
 import { scratch, testDeps } from "../backend/docker/support.ts";
 import { newApp } from "../deploy/support.ts";
@@ -113,6 +117,21 @@ describe("deployTo", () => {
     const summary = upSummary({ variablesRead: places, variablesRefused: ["OLD"] }, new Timeline(systemClock, 0));
     expect(summary).toMatch(/SET_BY_HAND.*hand\.ts:1.*env-keep/);
     expect(summary).toMatch(/not removed.*OLD/);
+  });
+
+  it("is up all the same when the backend does not answer to the removal of variables", async () => {
+    await using silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const deps = testDeps();
+    const http: Http = {
+      ...systemHttp,
+      request: (target, options) => systemHttp.request(target, { ...options, timeoutMs: 50 }),
+    };
+    const client = new DeploymentClient({ ...deps, http, url, adminKey: standin.adminKey });
+    expect(await removeVariables(["OLD", "OLDER"], client, deps)).toEqual({ removed: [], refused: ["OLD", "OLDER"] });
+    const warnings = deps.lines.filter(({ level }) => level === "warning").map(({ message }) => message);
+    expect(warnings).toEqual([expect.stringMatching(/OLD, OLDER, which could not be removed: .*no whole answer/)]);
   });
 
   it("seeds only what no up came to its end on", async () => {
