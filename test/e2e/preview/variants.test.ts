@@ -115,11 +115,25 @@ describe("a preview without a proxy", () => {
       urls.add(url);
     }
     expect(urls.size).toBe(2);
-    for (const number of [1, 2]) {
-      const pull = host.github.state.pullRequests.find((one) => one.number === number);
-      if (pull !== undefined) pull.state = "closed";
-      const event = pullRequestEvent(host, number, "closed");
-      await step({ host, project, event, inputs: { command: "down", proxy: "none" } });
+
+    // Three more at once, where two may be: none of those that are being made goes, and a sweep keeps to the limit.
+    const few = { proxy: "none", deploy: "false", "max-previews": "2" };
+    const ups = [3, 4, 5].map(async (number) => {
+      host.github.state.open(number, { commit: commitOf(number) });
+      return await step({ host, project, event: pullRequestEvent(host, number, "opened"), inputs: few });
+    });
+    expect((await Promise.all(ups)).map(({ outputs }) => outputs.get("outcome"))).toEqual(Array(3).fill("created"));
+    const names = async (): Promise<string[]> =>
+      (await host.inventory()).flatMap((line) => /\bpr-\d+/.exec(line)?.[0] ?? []);
+    expect(await names()).not.toContain("pr-1");
+    expect(await names()).not.toContain("pr-2");
+    const event = pullRequestEvent(host, 5, "synchronize");
+    await step({ host, project, event, inputs: { command: "sweep", "max-previews": "2", proxy: "none" } });
+    const left = [...new Set(await names())];
+    expect(left).toHaveLength(2);
+    for (const name of left) {
+      const closed = pullRequestEvent(host, Number(name.slice("pr-".length)), "closed");
+      await step({ host, project, event: closed, inputs: { command: "down", proxy: "none" } });
     }
     expect(await host.inventory()).toEqual(clean);
   }, 300_000);
