@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { cp, mkdtemp, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,9 +7,12 @@ import { root } from "../support/job.ts";
 
 let built: Promise<string> | undefined;
 
-/** The stand-in as one executable file; made once a test process. */
+/** The stand-in as one executable file; made once a test process, and gone with it. */
 export function standin(): Promise<string> {
-  built ??= mkdtemp(join(tmpdir(), "standin-")).then((directory) => buildStandin(directory));
+  built ??= mkdtemp(join(tmpdir(), "standin-")).then((directory) => {
+    process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+    return buildStandin(directory);
+  });
   return built;
 }
 

@@ -10,9 +10,10 @@ function cacheOf(tool: string, version: string): string {
   return join(cache, "convex-selfhost-action", `${tool}-${version}`);
 }
 
-function versionOf(tool: string): string {
-  const line = readFileSync(join(root, ".ci", "tools.env"), "utf8").match(new RegExp(`^${tool}=(.+)$`, "m"));
-  if (line?.[1] === undefined) throw new Error(`.ci/tools.env does not name ${tool}`);
+/** @param pattern with the version in parentheses */
+function versionIn(file: string, pattern: RegExp): string {
+  const line = pattern.exec(readFileSync(join(root, file), "utf8"));
+  if (line?.[1] === undefined) throw new Error(`${file} has nothing like ${pattern}`);
   return line[1];
 }
 
@@ -31,7 +32,7 @@ function onPath(name: string): string | undefined {
 }
 
 export function act(): string {
-  const cached = join(cacheOf("act", versionOf("ACT")), "act");
+  const cached = join(cacheOf("act", versionIn(".ci/tools.env", /^ACT=(.+)$/m)), "act");
   const found = executable(cached) ? cached : onPath("act");
   if (found === undefined) throw new Error("act is missing; .ci/run installs it");
   return found;
@@ -40,7 +41,8 @@ export function act(): string {
 /** Caddy with its Docker plugin. */
 export function caddy(): string {
   const name = "caddy-docker-proxy";
-  const cached = join(cacheOf(name, versionOf("CADDY_DOCKER_PROXY")), name);
+  const version = versionIn("test/e2e/caddy/go.mod", /\/caddy-docker-proxy\/v2 v(.+)$/m);
+  const cached = join(cacheOf(name, version), name);
   const found = executable(cached) ? cached : onPath(name);
   if (found === undefined) throw new Error(`${name} is missing; .ci/run installs it`);
   return found;

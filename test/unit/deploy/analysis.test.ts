@@ -1,7 +1,7 @@
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { analyse } from "../../../src/deploy/analysis.ts";
 import { startStandin } from "../../standin/standin.ts";
 import { fakeDeps } from "../deployment/support.ts";
@@ -58,6 +58,7 @@ export default http;
     expect(await problemOf("throw new Error(process.env.NAMED);")).toMatch(/https:\/\/[0-9a-f]+\.placeholder\.invalid/);
     const file = join(tmpdir(), `analysis-${process.pid}`);
     await writeFile(file, "secret");
+    onTestFinished(() => rm(file));
     expect(await problemOf(`import { readFileSync } from "node:fs"; readFileSync(${JSON.stringify(file)});`)).toContain(
       "Access to this API has been restricted",
     );

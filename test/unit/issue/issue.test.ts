@@ -1,7 +1,7 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { readFindings } from "../../../src/issue/findings.ts";
 import { readIssueInputs } from "../../../src/issue/inputs.ts";
 import { issue, keepIssue } from "../../../src/issue/issue.ts";
@@ -119,7 +119,9 @@ describe("what is written", () => {
 
 describe("findings", () => {
   it("may be the path of a file, as outputs above 256 KiB are", async () => {
-    const file = join(await mkdtemp(join(tmpdir(), "findings-")), "findings");
+    const folder = await mkdtemp(join(tmpdir(), "findings-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, "findings");
     await writeFile(file, JSON.stringify([finding("tls")]));
     expect(readFindings(file)).toMatchObject([{ check: "tls" }]);
   });
