@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { systemExec } from "../../src/system/exec.ts";
+import type { Baseline } from "./harness/leftovers.ts";
 import { world } from "./harness/world.ts";
 import { expectFailure, expectNoLeaks, runtimes, sentinels, start, test } from "./support.ts";
 
@@ -16,6 +17,16 @@ async function run(command: string, ...args: string[]): Promise<void> {
 }
 
 const noDeploy = { DEPLOY: "false" };
+
+/** Cases that wait before they try again, at once: they start nothing that could meet. */
+async function together(cases: readonly Case[], runtime: string, before: Baseline): Promise<void> {
+  const runs = await Promise.all(cases.map(([, vars]) => start({ ...noDeploy, RUNTIME: runtime, ...vars() })));
+  for (const [index, [name, , code]] of cases.entries()) {
+    const run = runs[index];
+    if (run === undefined) throw new Error(`${name} did not run`);
+    await expectFailure(run, code, before);
+  }
+}
 
 describe("docker", () => {
   const faulty = (kind: string): Record<string, string> => ({
@@ -50,9 +61,6 @@ describe("docker", () => {
     ["a registry that wants a login", () => faulty("401"), "registry-unauthorized"],
     ["a registry that refuses", () => faulty("403"), "registry-denied"],
     ["a tag that is not there", () => faulty("404"), "image-not-found"],
-    ["a registry that limits pulls", () => faulty("429"), "registry-rate-limit"],
-    ["a registry that fails", () => faulty("500"), "registry-failed"],
-    ["a registry that cuts the connection", () => faulty("cut"), "registry-unreachable"],
     [
       "a registry with a certificate that nobody trusts",
       () => ({ IMAGE: world().untrusted, VERSION: world().image.commit }),
@@ -63,6 +71,15 @@ describe("docker", () => {
   test.for(cases)("%s", async ([, vars, code], { before }) => {
     const run = await start({ ...noDeploy, RUNTIME: "docker", ...vars() });
     await expectFailure(run, code, before);
+  });
+
+  test("a registry that limits pulls, fails, or cuts the connection", async ({ before }) => {
+    const retried: Case[] = [
+      ["limits", () => faulty("429"), "registry-rate-limit"],
+      ["fails", () => faulty("500"), "registry-failed"],
+      ["cuts", () => faulty("cut"), "registry-unreachable"],
+    ];
+    await together(retried, "docker", before);
   });
 });
 
@@ -76,10 +93,7 @@ describe("binary", () => {
     ["a releases API that knows nothing", () => releases("404"), "release-unknown"],
     ["a releases API that wants a token", () => releases("401"), "releases-forbidden"],
     ["a releases API that limits requests", () => releases("429"), "releases-rate-limited"],
-    ["a releases API that fails", () => releases("500"), "releases-unreachable"],
     ["something else in its place", () => releases("rubbish"), "releases-answer-unreadable"],
-    ["a releases API that cuts the connection", () => releases("cut"), "releases-unreachable"],
-    ["a download that is cut", () => releases("short"), "releases-unreachable"],
     ["a download with another checksum", () => releases("digest"), "binary-checksum-mismatch"],
     ["an executable that is not there", () => ({ BINARY_PATH: "/nowhere/backend" }), "binary-path-unfit"],
     ["an executable that is none", () => ({ BINARY_PATH: "/etc/passwd" }), "binary-path-unfit"],
@@ -87,6 +101,15 @@ describe("binary", () => {
   test.for(cases)("%s", async ([, vars, code], { before }) => {
     const run = await start({ ...noDeploy, RUNTIME: "binary", ...vars() });
     await expectFailure(run, code, before);
+  });
+
+  test("a releases API that fails or cuts the connection, and a download that is cut", async ({ before }) => {
+    const retried: Case[] = [
+      ["fails", () => releases("500"), "releases-unreachable"],
+      ["cuts", () => releases("cut"), "releases-unreachable"],
+      ["download", () => releases("short"), "releases-unreachable"],
+    ];
+    await together(retried, "binary", before);
   });
 });
 
