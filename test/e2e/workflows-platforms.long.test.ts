@@ -188,11 +188,8 @@ describe("the template for Kubernetes", () => {
 
 describe("the template for EC2", () => {
   const vars = {
-    ...{
-      AWS_ROLE: "arn:aws:iam::123456789012:role/convex",
-      AWS_REGION: "eu-central-1",
-      EC2_INSTANCE: "i-0abcdef1234567890",
-    },
+    AWS_ROLE: "arn:aws:iam::123456789012:role/convex",
+    EC2_INSTANCE: "arn:aws:ec2:eu-central-1:123456789012:instance/i-0abcdef1234567890",
     CONVEX_DOMAIN: "api.example.com",
   };
   const id = "01234567-89ab-cdef-0123-456789abcdef";
@@ -203,7 +200,7 @@ describe("the template for EC2", () => {
     expect(run.exitCode, run.log).toBe(0);
     const [send] = of("aws ssm send-command");
     expect(send?.options).toMatchObject({
-      "--instance-ids": vars.EC2_INSTANCE,
+      "--instance-ids": "i-0abcdef1234567890",
       "--document-name": "AWS-RunShellScript",
     });
     const { commands } = JSON.parse(send?.files["commands.json"] ?? "") as { commands: string[] };
@@ -215,7 +212,14 @@ describe("the template for EC2", () => {
     expect(script).toContain("CONVEX_SITE_ORIGIN='https://api.example.com/http'");
     expect(script).not.toContain(platforms.production.instanceSecret);
     expect(of("aws ssm wait command-executed")[0]?.options).toMatchObject({ "--command-id": id });
+    expect(run.log).toMatch(/double of aws-actions\/configure-aws-credentials: .*"aws-region":"eu-central-1"/);
     expect(deployed(run), run.log).toBe(true);
+  });
+
+  test("stops at what is no ARN of an instance, before anything is asked", async () => {
+    const result = await platforms.run("convex-ec2.yml", { vars: { ...vars, EC2_INSTANCE: "i-0abcdef1234567890" } });
+    expectStopped(result, "Read the instance's ARN");
+    expect(result.calls).toEqual([]);
   });
 
   test("stops when the instance could not do it, and shows what it said", async () => {
@@ -257,7 +261,7 @@ describe("the templates for previews on Coolify and Dokploy", () => {
     "%s: says what is missing before it connects",
     async (template) => {
       const { run } = await platforms.run(template, {
-        vars: { PREVIEW_HOST: "ssh://deploy@127.0.0.1:9", PREVIEW_DOMAIN: "{name}.preview.example.com" },
+        vars: { PREVIEW_HOST: "ssh://deploy@preview.example.com:9" },
         secrets: {
           PREVIEW_SECRET: "5e".repeat(32),
           PREVIEW_SSH_KEY: "-----BEGIN OPENSSH PRIVATE KEY-----\nsentinel\n-----END OPENSSH PRIVATE KEY-----",
