@@ -268,6 +268,25 @@ describe.each(TEMPLATES)("%s", (path) => {
   });
 });
 
+describe("the template for Neon", () => {
+  it("brings the app up as the one for Fly.io does, and makes the database before", () => {
+    const stepsIn = (name: string): (Step & { readonly name?: string })[] => [
+      ...(workflow(`workflows-templates/${name}`).jobs["backend"]?.steps ?? []),
+    ];
+    const [fly, neon] = [stepsIn("convex-fly.yml"), stepsIn("convex-neon.yml")];
+    const extra = neon.findIndex(({ name }) => name === "Make the backend's own database");
+    expect(extra).toBe(1);
+    // The one difference: without a Postgres the data are on the volume.
+    const always = (text: string): string =>
+      text
+        .replace('if [ -n "$POSTGRES_URL" ]; then printf', "printf")
+        .replace('"$POSTGRES_URL"; fi', '"$POSTGRES_URL"');
+    expect(neon.toSpliced(extra, 1)).toEqual(
+      fly.map((step) => (step.run === undefined ? step : { ...step, run: always(step.run) })),
+    );
+  });
+});
+
 describe("heartbeats", () => {
   it("are one for each schedule: two that feed one monitor hide each other's silence", () => {
     const names = REUSABLE.flatMap((path) => [...used(read(path), "secrets")].filter((name) => /HEARTBEAT/.test(name)));
