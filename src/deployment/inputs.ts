@@ -75,7 +75,7 @@ export function requireDeployment(named: DeploymentNamed): { url: string; adminK
     throw missing(
       "url",
       URL_NAME,
-      "Set connection: from a secret that holds the two lines of .env.local (CONVEX_CONNECTION in the reusable workflows), or url: to the URL of the deployment's API, for example from vars.CONVEX_URL; after the root action it is found by itself.",
+      "Set connection: from a secret that holds the two lines of .env.local (CONVEX_CONNECTION in the reusable workflows), or url: to the URL of the deployment's API, for example from vars.CONVEX_URL; after the root action it is found by itself. Runs of forks and Dependabot get no secrets: skip this step there.",
     );
   }
   if (adminKey === undefined) {
