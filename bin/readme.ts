@@ -135,7 +135,7 @@ function templateTable(templates: ReadonlyMap<string, Asked>): string {
     ([file, { way, values }]) =>
       `| [\`${file}\`](../workflows-templates/${file}) | ${list(way)} | ${list(values)} | ${way.length} + ${values.length} |`,
   );
-  return ["| Template | The way there | Values | Of them |", "|---|---|---|---|", ...rows].join("\n");
+  return ["| Template | The way there | Values | How many |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 /** docs/workflows.md as it should be. */
