@@ -1,5 +1,7 @@
 import { ActionError } from "../runner/errors.ts";
 import type { Inputs } from "../runner/inputs.ts";
+import { mask } from "../runner/mask.ts";
+import { connectionSecrets, KEY_NAME, parseConnection, URL_NAME } from "./connection-lines.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -8,33 +10,79 @@ export interface DeploymentNamed {
   /** As written; its form is judged with the deployment. */
   readonly url: string | undefined;
   readonly adminKey: string | undefined;
+  /** Both in the lines of an .env.local; judged by `requireDeployment`. */
+  readonly connection: string | undefined;
 }
 
-/** Reads `admin-key`, which is masked, and `url`. To be read first: no error may come before secrets are masked. */
+/** The lines of a connection, with all that is secret in them masked. */
+function readConnection(inputs: Inputs): string | undefined {
+  const text = inputs.raw("connection");
+  if (text.trim() === "") return undefined;
+  for (const secret of connectionSecrets(text)) mask(secret);
+  return text;
+}
+
+/**
+ * Reads `connection` and `admin-key`, which are masked, and `url`. To be read first: no error may come before secrets are
+ * masked. The variables of the root action count where `connection` is not given: it names a deployment by itself.
+ */
 export function readDeployment(inputs: Inputs, env: Env): DeploymentNamed {
-  const adminKey = inputs.secret("admin-key", env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim() || undefined;
-  const url = inputs.optional("url") ?? (env["CONVEX_SELF_HOSTED_URL"]?.trim() || undefined);
-  return { url, adminKey };
+  const connection = readConnection(inputs);
+  const from = connection === undefined ? env : {};
+  const adminKey = inputs.secret("admin-key", from[KEY_NAME])?.trim() || undefined;
+  const url = inputs.optional("url") ?? (from[URL_NAME]?.trim() || undefined);
+  return { url, adminKey, connection };
 }
 
 function missing(name: string, variable: string, hint: string): ActionError {
-  return new ActionError("input-missing", `${name} is not set, and neither is the variable ${variable}.`, hint);
+  return new ActionError(
+    "input-missing",
+    `${name} is not set, nor is connection, and neither is the variable ${variable}.`,
+    hint,
+  );
 }
 
-/** @throws ActionError `input-missing` */
-export function requireDeployment({ url, adminKey }: DeploymentNamed): { url: string; adminKey: string } {
+const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).origin : url);
+
+/**
+ * A second name for the deployment has to mean the same one: which of two is right cannot be told, and a backup, deploy or
+ * restore of the wrong one is worse than none.
+ */
+function agreeing({ url, adminKey }: DeploymentNamed, text: string): { url: string; adminKey: string } {
+  const connection = parseConnection(text);
+  if (url !== undefined && originOf(url) !== originOf(connection.url)) {
+    throw new ActionError(
+      "input-conflict",
+      "url and connection name different deployments.",
+      `Leave url (in the reusable workflows: the variable CONVEX_URL) out, or give the same address as ${URL_NAME} in connection.`,
+    );
+  }
+  if (adminKey !== undefined && adminKey !== connection.adminKey) {
+    throw new ActionError(
+      "input-conflict",
+      "admin-key and connection hold different keys.",
+      "Leave admin-key (in the reusable workflows: the secret CONVEX_ADMIN_KEY) out, or connection.",
+    );
+  }
+  return { url: url ?? connection.url, adminKey: connection.adminKey };
+}
+
+/** @throws ActionError `input-missing`, `input-conflict`, `connection-invalid` */
+export function requireDeployment(named: DeploymentNamed): { url: string; adminKey: string } {
+  const { url, adminKey, connection } = named;
+  if (connection !== undefined) return agreeing(named, connection);
   if (url === undefined) {
     throw missing(
       "url",
-      "CONVEX_SELF_HOSTED_URL",
-      "Set url: to the URL of the deployment's API, for example from vars.CONVEX_URL; after the root action it is found by itself.",
+      URL_NAME,
+      "Set connection: from a secret that holds the two lines of .env.local (CONVEX_CONNECTION in the reusable workflows), or url: to the URL of the deployment's API, for example from vars.CONVEX_URL; after the root action it is found by itself. Runs of forks and Dependabot get no secrets: skip this step there.",
     );
   }
   if (adminKey === undefined) {
     throw missing(
       "admin-key",
-      "CONVEX_SELF_HOSTED_ADMIN_KEY",
-      "Set admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
+      KEY_NAME,
+      "Set connection: or admin-key: from a secret. Runs of forks and Dependabot get no secrets: skip this step there.",
     );
   }
   return { url, adminKey };

@@ -121,9 +121,15 @@ async function examine(
   return worstFirst(found.flat());
 }
 
-function report(subject: string, findings: readonly Finding[], deps: Deps, startedAt: number): Promise<void> {
+interface Examined {
+  readonly subject: string;
+  readonly findings: readonly Finding[];
+}
+
+function report(inputs: DoctorInputs, { subject, findings }: Examined, deps: Deps, startedAt: number): Promise<void> {
   const [errors, warnings] = [countOf(findings, "error"), countOf(findings, "warning")];
   const directory = tempOf(deps);
+  setOutput("url", inputs.deployment === undefined ? "" : subject, directory);
   setOutput("findings", redactKnown(JSON.stringify(findings)), directory);
   setOutput("ok", String(errors === 0), directory);
   setOutput("errors", String(errors), directory);
@@ -158,7 +164,7 @@ export async function doctor(read: ReadInput, deps: Deps, startedAt: number): Pr
   heartbeat.start();
   try {
     const findings = await examine(inputs, store, deps);
-    await report(subject, findings, deps, startedAt);
+    await report(inputs, { subject, findings }, deps, startedAt);
     judge(inputs.failOn, subject, findings);
     deps.log.info(`The doctor found ${verdictOf(findings)} at ${subject}.`);
     await heartbeat.end({ kind: "complete", text: verdictOf(findings) });

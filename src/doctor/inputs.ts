@@ -42,7 +42,7 @@ function readExamined(inputs: Inputs, named: DeploymentNamed, alone: boolean): D
     workingDirectory: inputs.optional("working-directory"),
     caFile: inputs.optional("ca-file"),
   };
-  if (named.url === undefined && named.adminKey === undefined && alone) {
+  if (Object.values(named).every((one) => one === undefined) && alone) {
     const [unused] = Object.entries({ "site-url": rest.siteUrl, "dashboard-url": rest.dashboardUrl })
       .filter(([, value]) => value !== undefined)
       .map(([name]) => name);
@@ -50,7 +50,7 @@ function readExamined(inputs: Inputs, named: DeploymentNamed, alone: boolean): D
     throw new ActionError(
       "input-conflict",
       `${unused} is set, but url is not: with backups alone no deployment is looked at.`,
-      `Set url: and admin-key: as well, or leave ${unused} out.`,
+      `Set connection:, or url: and admin-key:, as well, or leave ${unused} out.`,
     );
   }
   return { ...requireDeployment(named), ...rest };

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import type { DeployableInputs } from "../start/deployable.ts";
 import { DEFAULT_IMAGE } from "../start/inputs.ts";
@@ -81,6 +82,17 @@ export function readPreviewInputs(read: ReadInput): PreviewInputs {
   };
 }
 
+/**
+ * Names below the server's own: its wildcard DNS entry has to lead to it in any case. A server that has no name, or is the
+ * machine of the job, makes none.
+ */
+function usualDomain(inputs: Inputs): string | undefined {
+  const host = inputs.optional("host");
+  if (inputs.text("proxy") === "none" || host?.startsWith("ssh://") !== true || !URL.canParse(host)) return undefined;
+  const { hostname } = new URL(host);
+  return hostname.includes(".") && isIP(hostname) === 0 ? `{name}.${hostname.toLowerCase()}` : undefined;
+}
+
 function readPlace(inputs: Inputs) {
   return {
     host: inputs.optional("host"),
@@ -97,7 +109,7 @@ function readPlace(inputs: Inputs) {
 function readWhich(inputs: Inputs) {
   return {
     name: inputs.optional("name"),
-    domain: inputs.optional("domain"),
+    domain: inputs.optional("domain") ?? usualDomain(inputs),
     siteDomain: inputs.optional("site-domain"),
     label: inputs.optional("label"),
     drafts: inputs.boolean("drafts", true),

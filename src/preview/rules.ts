@@ -70,7 +70,7 @@ function checkDomain({ proxy, domain }: PreviewInputs): void {
   if (proxy !== "none" && domain === undefined) {
     throw missing(
       `proxy is ${proxy}, but domain is not set.`,
-      'Set domain, such as "{name}.preview.example.com", whose wildcard DNS name leads to the host; or proxy: none.',
+      'Set domain, such as "{name}.preview.example.com", whose wildcard DNS name leads to the host; or proxy: none. An ssh:// host with a name needs no domain.',
     );
   }
 }

@@ -81,6 +81,27 @@ describe("the doctor bundle", () => {
     for (const text of told) for (const secret of secrets) expect(text.includes(secret)).toBe(false);
   });
 
+  it("takes a whole .env.local for the deployment, masks all of it but the address, and says what it examined", async () => {
+    const beside = ["sk-sentinel-beside", "first line\nsecond-sentinel"];
+    const connection = [
+      ...[`VITE_CONVEX_URL=${standin.url}`, `OPENAI_API_KEY='${beside[0]}' # mine`, `PEM="${beside[1]}"`],
+      ...[`export CONVEX_SELF_HOSTED_URL="${standin.url}"`, `CONVEX_SELF_HOSTED_ADMIN_KEY=${standin.adminKey}`],
+    ].join("\n");
+    const elsewhere = {
+      CONVEX_SELF_HOSTED_URL: "http://127.0.0.1:9",
+      CONVEX_SELF_HOSTED_ADMIN_KEY: "other|0123456789",
+    };
+    const result = await step({ url: "", "admin-key": "", "fail-on": "never", connection }, elsewhere);
+    expect(result.exitCode, result.log).toBe(0);
+    expect(result.outputs.get("url")).toBe(standin.url);
+    expect(findingsOf(result).find(({ check }) => check === "admin-key")?.level, result.log).toBe("ok");
+    for (const secret of [connection, standin.adminKey, ...beside].flatMap(maskedForms))
+      expect(result.masks).toContain(secret);
+    expect(result.masks).not.toContain(standin.url);
+    const first = result.log.split("\n").findIndex((line) => line !== "" && !line.startsWith("::add-mask::"));
+    expect(result.log.split("\n").slice(first).join("\n")).not.toContain("sentinel");
+  });
+
   it("fails only as asked", async () => {
     const never = await step({ "fail-on": "never" });
     expect(never.exitCode, never.log).toBe(0);

@@ -30,7 +30,7 @@ export interface PlatformRun {
   of(command: string): readonly Call[];
 }
 
-export interface PlatformOptions extends Pick<ActOptions, "secrets" | "vars"> {
+export interface PlatformOptions extends Pick<ActOptions, "secrets" | "vars" | "env"> {
   readonly answers?: Readonly<Record<string, Answer | readonly Answer[]>>;
   readonly event?: "push" | "workflow_dispatch";
 }
@@ -80,7 +80,7 @@ export class Platforms implements AsyncDisposable {
       event: { name: options.event ?? "workflow_dispatch", payload: {} },
       vars: { CONVEX_URL: this.production.url, CONVEX_SITE_URL: this.production.siteUrl, ...options.vars },
       secrets: { ...this.secrets, ...options.secrets },
-      env: { RECORDER_LOG: log, RECORDER_ANSWERS: answers },
+      env: { RECORDER_LOG: log, RECORDER_ANSWERS: answers, ...options.env },
     });
     const text = existsSync(log) ? readFileSync(log, "utf8").trim() : "";
     const calls = text === "" ? [] : text.split("\n").map((line) => JSON.parse(line) as Call);

@@ -1,9 +1,12 @@
 /** The templates of backups as a new user has them: back up, look how old it is, restore it, rehearse an upgrade. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import { FakeArtifacts } from "../support/artifacts.ts";
 import { IssuesApi } from "../support/github-issues.ts";
+import { startS3 } from "../support/s3.ts";
 import { type ActOptions, type ActRun, act, makeProject } from "./harness/act.ts";
 import { type Deployment, startDeployment } from "./harness/deployment.ts";
 import { filesInRunnerTemp } from "./harness/leftovers.ts";
@@ -21,6 +24,7 @@ describe("the templates of backups", () => {
   let identity: string;
   let vars: Record<string, string>;
   let backups: string;
+  let connection: string;
 
   beforeAll(async () => {
     [production, api, identity] = await Promise.all([
@@ -30,6 +34,10 @@ describe("the templates of backups", () => {
     ]);
     backups = join(mkdtempSync(join(world().scratch, "off-site-")), "backups");
     project = await makeProject("examples/chat");
+    connection = [
+      ...["# A whole .env.local", `VITE_CONVEX_URL=${production.url}`, "OPENAI_API_KEY=sk-sentinel-beside"],
+      ...[`CONVEX_SELF_HOSTED_URL='${production.url}'`, `CONVEX_SELF_HOSTED_ADMIN_KEY='${production.adminKey}'`],
+    ].join("\n");
     vars = {
       CONVEX_URL: production.url,
       CONVEX_BACKUPS: `dir:${backups}`,
@@ -89,16 +97,42 @@ describe("the templates of backups", () => {
 
   test("make a backup that only the key opens", { timeout: 300_000 }, async ({ before }) => {
     const run = await template("convex-backup.yml", {
-      secrets: { CONVEX_ADMIN_KEY: production.adminKey },
+      ...{ vars: { ...vars, CONVEX_URL: "" }, secrets: { CONVEX_CONNECTION: connection } },
       fill: (yaml) => yaml.replace("# backend-version: 2026-09-28-5c7cb5b", "backend-version: 2026-09-28-5c7cb5b"),
     });
     expect(errors(run), run.log).toEqual([]);
     expect(run.exitCode, run.log).toBe(0);
     expect(run.outputs("backup")["backup-id"]).toMatch(/^\d{4}-/);
     expect(readdirSync(backups)).toHaveLength(1);
-    expectNoLeaks(run, "backup", { key: production.adminKey });
+    expectNoLeaks(run, "backup", { key: production.adminKey, connection, beside: "sk-sentinel-beside" });
     expect(await before.leftovers()).toEqual([]);
     expect(filesInRunnerTemp(run.home)).toEqual([]);
+  });
+
+  test("make a backup among the repository's artifacts, and find it there, where no other place is named", {
+    timeout: 400_000,
+  }, async () => {
+    await using github = await new FakeArtifacts("acme/app").listen();
+    const { ACTIONS_RUNTIME_TOKEN, ACTIONS_RESULTS_URL, GITHUB_API_URL } = github.env("1");
+    const nowhere = {
+      vars: { CONVEX_BACKUP_RECIPIENTS: vars["CONVEX_BACKUP_RECIPIENTS"] ?? "" },
+      secrets: { CONVEX_CONNECTION: connection, GITHUB_TOKEN: github.token },
+      env: { ACTIONS_RUNTIME_TOKEN, ACTIONS_RESULTS_URL, GITHUB_API_URL },
+    };
+    const made = await template("convex-backup.yml", nowhere);
+    expect(errors(made), made.log).toEqual([]);
+    expect(made.exitCode, made.log).toBe(0);
+    const { "backup-id": id } = made.outputs("backup");
+    expect(github.artifacts.map(({ name }) => name).sort()).toEqual(
+      ["env.json.age", "manifest.json", "snapshot.zip.age"].map((name) => `convex-backup~${id}~${name}`),
+    );
+    // The issue is kept by another part of GitHub's API, which is not here.
+    const fill = (yaml: string): string =>
+      yaml.replace("max-backup-age: 26h", "max-backup-age: 26h\n      issue: false");
+    const found = await template("convex-backup-freshness.yml", { ...nowhere, fill });
+    expect(found.exitCode, found.log).toBe(0);
+    expect(found.outputs("freshness")["findings"], found.log).toContain(id);
+    expectNoLeaks(made, "backup", { key: production.adminKey, token: github.token });
   });
 
   test("find the backup fresh, and close the issue", { timeout: 200_000 }, async ({ before }) => {
@@ -143,24 +177,49 @@ describe("the templates of backups", () => {
     expect(await before.leftovers()).toEqual([]);
   });
 
-  test("back up before a deploy where that is asked for, and deploy nothing without it", {
+  test("back up before a deploy where that is asked for, by a role, and deploy nothing without it", {
     timeout: 400_000,
   }, async () => {
+    await using s3 = await startS3();
+    await s3.client.send(new CreateBucketCommand({ Bucket: "acme-backups" }));
+    const role = join(mkdtempSync(join(world().scratch, "role-")), "credentials.json");
+    writeFileSync(role, JSON.stringify(s3.env));
     const asked = {
-      secrets: { CONVEX_ADMIN_KEY: production.adminKey, CONVEX_ENV: "GREETING=hello again" },
-      fill: (yaml: string) => yaml.replace("# backup: true", "backup: true\n      doctor: false"),
+      vars: { ...vars, CONVEX_BACKUPS: "s3://acme-backups/convex" },
+      secrets: {
+        ...{ CONVEX_ADMIN_KEY: production.adminKey, CONVEX_ENV: "GREETING=hello again" },
+        // They do not count where there is a role.
+        ...{ AWS_ACCESS_KEY_ID: "AKIASTOREDSENTINEL01", AWS_SECRET_ACCESS_KEY: "stored-sentinel" },
+      },
+      env: { DOUBLE_AWS: role },
+      fill: (yaml: string) =>
+        yaml.replace(
+          "# backup: true",
+          [
+            ...["backup: true", "doctor: false", "aws-role: arn:aws:iam::123456789012:role/convex-backup"],
+            ...[`s3-region: ${s3.region}`, `s3-endpoint: ${s3.endpoint}`, "s3-force-path-style: true"],
+          ].join("\n      "),
+        ),
     };
-    const count = readdirSync(backups).length;
+    const stored = (): string[] => readdirSync(join(s3.data, "acme-backups"), { recursive: true, encoding: "utf8" });
     const deployed = await template("convex-deploy.yml", asked);
     expect(errors(deployed), deployed.log).toEqual([]);
-    expect(deployed.outputs("backup")["backup-id"]).toMatch(/^\d{4}-/);
+    expect(deployed.log).toContain(
+      `double of aws-actions/configure-aws-credentials: {"role-to-assume":"arn:aws:iam::123456789012:role/convex-backup"`,
+    );
+    const { "backup-id": id = "" } = deployed.outputs("backup");
+    expect(stored()).toContain(`convex/${id}/manifest.json`);
     expect(deployed.outputs("deploy")["deployed"]).toBe("true");
-    expect(readdirSync(backups)).toHaveLength(count + 1);
-    const without = await template("convex-deploy.yml", { ...asked, vars: { ...vars, CONVEX_BACKUP_RECIPIENTS: "" } });
+    expectNoLeaks(deployed, "deploy", { key: production.adminKey, role: s3.secretAccessKey });
+    const count = stored().length;
+    const without = await template("convex-deploy.yml", {
+      ...asked,
+      vars: { ...asked.vars, CONVEX_BACKUP_RECIPIENTS: "" },
+    });
     expect(without.exitCode).not.toBe(0);
     expect(without.results("backup"), without.log).toEqual(["failure"]);
     expect(without.results("deploy")).toEqual([]);
-    expect(readdirSync(backups)).toHaveLength(count + 1);
+    expect(stored()).toHaveLength(count);
   });
 
   test("fail a backup by a key that the deployment does not take, and leave no half of one", {

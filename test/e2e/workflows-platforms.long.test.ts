@@ -1,8 +1,10 @@
 /** The templates for Fly.io, Railway, Kubernetes, EC2 and Coder, up to the platforms' own doors, success and failure. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { type Cluster, postgresPrograms, startCluster } from "../unit/backend/postgres.ts";
 import { world } from "./harness/world.ts";
 import { deployed, NEON, type PlatformOptions, type PlatformRun, Platforms, POSTGRES } from "./platforms.ts";
 import { expectNoLeaks, test } from "./support.ts";
@@ -51,6 +53,72 @@ describe("the template for Fly.io", () => {
       ]);
     },
   );
+});
+
+describe("the template for Fly.io with a Postgres", () => {
+  let cluster: Cluster;
+  beforeAll(async () => {
+    const programs = await postgresPrograms();
+    cluster = await startCluster(
+      programs ?? expect.unreachable("Postgres is not installed"),
+      true,
+      "127.0.0.1",
+      "/tmp",
+    );
+  });
+  afterAll(async () => {
+    await cluster.stop();
+  });
+  const urlWith = (password: string): string =>
+    `postgresql://postgres:${password}@localhost:${cluster.port}/template1?sslmode=require&channel_binding=require`;
+  const neon = (url: string): Promise<PlatformRun> =>
+    platforms.run("convex-neon.yml", {
+      secrets: { FLY_API_TOKEN: "FlyV1-sentinel-token-1234", CONVEX_DATABASE_URL: url },
+      env: { PGSSLROOTCERT: join(cluster.directory, "ca.pem") },
+      answers: { "flyctl apps list": { stdout: "[]\n" } },
+    });
+  const databases = (): string =>
+    execFileSync("psql", ["--tuples-only", "--no-align", "--command", "SELECT datname FROM pg_database"], {
+      env: {
+        ...process.env,
+        PGHOST: "127.0.0.1",
+        PGPORT: String(cluster.port),
+        PGUSER: "postgres",
+        PGPASSWORD: "pg/pass",
+      },
+      encoding: "utf8",
+    });
+
+  test("makes the backend's database, finds it the next time, and gives the backend an address that it takes", async () => {
+    for (const said of ["was made", "is there"]) {
+      const { run, of } = await neon(urlWith("pg%2Fpass"));
+      expect(run.exitCode, run.log).toBe(0);
+      expect(run.output("Make the backend's own database")).toContain(`The database convex_self_hosted ${said}.`);
+      expect(databases()).toContain("convex_self_hosted\n");
+      expect(of("flyctl secrets import")[0]?.stdin).toBe(
+        `INSTANCE_SECRET=${platforms.production.instanceSecret}\nPOSTGRES_URL=postgresql://postgres:pg%2Fpass@localhost:${cluster.port}\n`,
+      );
+      expect(of("flyctl deploy")[0]?.options).toMatchObject({ "--app": "acme-app-convex" });
+      expect(deployed(run), run.log).toBe(true);
+      expectNoLeaks(run, "platform", { ...platforms.secrets, raw: "pg%2Fpass", url: urlWith("pg%2Fpass") });
+    }
+  });
+
+  test.each<[string, () => string, RegExp]>([
+    ["a password that is wrong", () => urlWith("wrong-sentinel"), /password authentication failed for user "postgres"/],
+    [
+      "a name that the certificate is not for",
+      () => urlWith("pg%2Fpass").replace("localhost", "127.0.0.1"),
+      /certificate/,
+    ],
+    ["no address", () => "", /The secret CONVEX_DATABASE_URL is empty/],
+  ])("stops at %s before anything is asked of Fly", async (_, url, why) => {
+    const result = await neon(url());
+    expectStopped(result, "Make the backend's own database");
+    expect(result.run.log).toMatch(why);
+    expect(result.calls).toEqual([]);
+    expectNoLeaks(result.run, "platform", { ...platforms.secrets, wrong: "wrong-sentinel" });
+  });
 });
 
 describe("the template for Railway", () => {
@@ -188,11 +256,8 @@ describe("the template for Kubernetes", () => {
 
 describe("the template for EC2", () => {
   const vars = {
-    ...{
-      AWS_ROLE: "arn:aws:iam::123456789012:role/convex",
-      AWS_REGION: "eu-central-1",
-      EC2_INSTANCE: "i-0abcdef1234567890",
-    },
+    AWS_ROLE: "arn:aws:iam::123456789012:role/convex",
+    EC2_INSTANCE: "arn:aws:ec2:eu-central-1:123456789012:instance/i-0abcdef1234567890",
     CONVEX_DOMAIN: "api.example.com",
   };
   const id = "01234567-89ab-cdef-0123-456789abcdef";
@@ -203,7 +268,7 @@ describe("the template for EC2", () => {
     expect(run.exitCode, run.log).toBe(0);
     const [send] = of("aws ssm send-command");
     expect(send?.options).toMatchObject({
-      "--instance-ids": vars.EC2_INSTANCE,
+      "--instance-ids": "i-0abcdef1234567890",
       "--document-name": "AWS-RunShellScript",
     });
     const { commands } = JSON.parse(send?.files["commands.json"] ?? "") as { commands: string[] };
@@ -215,7 +280,14 @@ describe("the template for EC2", () => {
     expect(script).toContain("CONVEX_SITE_ORIGIN='https://api.example.com/http'");
     expect(script).not.toContain(platforms.production.instanceSecret);
     expect(of("aws ssm wait command-executed")[0]?.options).toMatchObject({ "--command-id": id });
+    expect(run.log).toMatch(/double of aws-actions\/configure-aws-credentials: .*"aws-region":"eu-central-1"/);
     expect(deployed(run), run.log).toBe(true);
+  });
+
+  test("stops at what is no ARN of an instance, before anything is asked", async () => {
+    const result = await platforms.run("convex-ec2.yml", { vars: { ...vars, EC2_INSTANCE: "i-0abcdef1234567890" } });
+    expectStopped(result, "Read the instance's ARN");
+    expect(result.calls).toEqual([]);
   });
 
   test("stops when the instance could not do it, and shows what it said", async () => {
@@ -257,7 +329,7 @@ describe("the templates for previews on Coolify and Dokploy", () => {
     "%s: says what is missing before it connects",
     async (template) => {
       const { run } = await platforms.run(template, {
-        vars: { PREVIEW_HOST: "ssh://deploy@127.0.0.1:9", PREVIEW_DOMAIN: "{name}.preview.example.com" },
+        vars: { PREVIEW_HOST: "ssh://deploy@preview.example.com:9" },
         secrets: {
           PREVIEW_SECRET: "5e".repeat(32),
           PREVIEW_SSH_KEY: "-----BEGIN OPENSSH PRIVATE KEY-----\nsentinel\n-----END OPENSSH PRIVATE KEY-----",

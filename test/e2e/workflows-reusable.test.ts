@@ -102,17 +102,23 @@ jobs:
 describe("the templates for a running deployment", () => {
   let production: Deployment;
   let secrets: Record<string, string>;
+  /** In two values, as it can be given as well. */
+  const twoValues = (key: string): Pick<ActOptions, "vars" | "secrets"> => ({
+    vars: { CONVEX_URL: production.url, CONVEX_SITE_URL: production.siteUrl },
+    secrets: { CONVEX_ENV: secrets["CONVEX_ENV"] ?? "", CONVEX_ADMIN_KEY: key },
+  });
   beforeAll(async () => {
     production = await startDeployment({ port: 4210 });
     const keys = authVariables(await generateAuthKeys(), { siteOrigin: production.siteUrl });
     const lines = Object.entries(keys).map(([name, value]) => `${name}='${value}'`);
-    secrets = { CONVEX_ENV: [SECRETS.CONVEX_ENV, ...lines].join("\n"), CONVEX_ADMIN_KEY: production.adminKey };
+    const connection = `CONVEX_SELF_HOSTED_URL=${production.url}\nCONVEX_SELF_HOSTED_ADMIN_KEY="${production.adminKey}"\n`;
+    secrets = { CONVEX_ENV: [SECRETS.CONVEX_ENV, ...lines].join("\n"), CONVEX_CONNECTION: connection };
   });
   afterAll(async () => {
     await production[Symbol.asyncDispose]();
   });
   const filledIn = (): Pick<ActOptions, "vars" | "secrets"> => ({
-    vars: { CONVEX_URL: production.url, CONVEX_SITE_URL: production.siteUrl },
+    vars: { CONVEX_SITE_URL: production.siteUrl },
     secrets,
   });
 
@@ -128,7 +134,7 @@ describe("the templates for a running deployment", () => {
       body: JSON.stringify({ path: "rooms:greeting", args: {}, format: "json" }),
     });
     expect(await answer.json()).toMatchObject({ value: "hello-sentinel" });
-    expectNoLeaks(run, "deploy", { ...secrets, greeting: "hello-sentinel" });
+    expectNoLeaks(run, "deploy", { ...secrets, greeting: "hello-sentinel", admin: production.adminKey });
     // The deployment itself keeps a process for Node actions from the first deploy on.
     const left = (await before.leftovers()).filter((line) => !line.includes("local.cjs"));
     expect(left).toEqual([]);
@@ -136,8 +142,7 @@ describe("the templates for a running deployment", () => {
   });
 
   test("stop a deploy whose admin key is not the deployment's, with nothing changed", async ({ before }) => {
-    const wrong = { ...secrets, CONVEX_ADMIN_KEY: `production|${"01".repeat(40)}` };
-    const run = await template("convex-deploy.yml", { ...filledIn(), secrets: wrong });
+    const run = await template("convex-deploy.yml", twoValues(`production|${"01".repeat(40)}`));
     expect(run.exitCode).not.toBe(0);
     expect(errors(run).join("\n"), run.log).toContain("admin key");
     expect(run.outputs("deploy")["deployed"]).toBe("false");
@@ -148,7 +153,17 @@ describe("the templates for a running deployment", () => {
   test("say which value is missing when nothing was filled in", async ({ before }) => {
     const run = await template("convex-deploy.yml");
     expect(run.errorCode, run.log).toBe("input-missing");
-    expect(run.error).toContain("CONVEX_URL");
+    expect(run.error).toContain("CONVEX_CONNECTION");
+    await expectNothingLeft(run, before);
+  });
+
+  test("touch no deployment that is named in two ways which differ", async ({ before }) => {
+    const other = { CONVEX_URL: "https://other.example.com", CONVEX_SITE_URL: production.siteUrl };
+    const run = await template("convex-doctor.yml", {
+      ...{ ...filledIn(), vars: other, event: { name: "workflow_dispatch", payload: {} } },
+    });
+    expect(run.errorCode, run.log).toBe("input-conflict");
+    expect(run.outputs("doctor")).toEqual({});
     await expectNothingLeft(run, before);
   });
 

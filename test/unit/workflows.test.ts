@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { askedBy } from "../../bin/readme.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -122,6 +123,9 @@ describe.each(REUSABLE)("%s", (path) => {
     const keys = [...text.matchAll(/^ +admin-key: (.*)$/gm)].map(([, value]) => value);
     const made = `\${{ steps.key.outputs.admin-key || secrets.CONVEX_ADMIN_KEY }}`;
     expect(new Set(keys)).toEqual(new Set("CONVEX_ADMIN_KEY" in secrets ? [made] : []));
+    const connections = [...text.matchAll(/^ +connection: (.*)$/gm)].map(([, value]) => value);
+    const named = `\${{ secrets.CONVEX_INSTANCE_SECRET == '' && secrets.CONVEX_CONNECTION || '' }}`;
+    expect(connections).toEqual(keys.map(() => named));
   });
 
   it("leaves no credentials in the checkout", () => {
@@ -161,12 +165,6 @@ describe("the workflow for deploys", () => {
     expect(found).toBe(1);
   });
 });
-
-/** Values that only the person can have, where they are more than two. */
-const MORE_VALUES: Readonly<Record<string, number>> = {
-  // The deployment's URL and key, and the public half of a key that nobody else may have.
-  "convex-backup.yml": 3,
-};
 
 describe.each(TEMPLATES)("%s", (path) => {
   const text = read(path);
@@ -222,12 +220,14 @@ describe.each(TEMPLATES)("%s", (path) => {
 
   it("asks for two values at most, beside the way to a platform", () => {
     const values = [...head.matchAll(/^# {3}(\d+)\. /gm)].map(([, number]) => Number(number));
-    const most = MORE_VALUES[path.replace("workflows-templates/", "")] ?? 2;
     expect(values).toEqual(values.map((_, index) => index + 1));
-    expect(values.length).toBeLessThanOrEqual(most);
+    const asked = askedBy(text);
+    expect(asked.values.length).toBeLessThanOrEqual(2);
+    // Each number is one value: the table of docs/workflows.md counts the names.
+    expect(asked.values.length).toBe(values.length);
     // The way to a platform is a list of its own, in front.
-    const way = head.slice(0, head.indexOf("# Fill in")).match(/^# {3}- /gm) ?? [];
-    expect(way.length > 0).toBe(/^# The way (to|there)/m.test(head));
+    expect(asked.way.length > 0).toBe(/^# The way (to|there)/m.test(head));
+    for (const name of [...asked.way, ...asked.values]) expect(code + read(called ?? ""), name).toContain(name);
   });
 
   it("has no concurrency group by the workflow's name alone", () => {
@@ -265,6 +265,25 @@ describe.each(TEMPLATES)("%s", (path) => {
       iconName: expect.stringMatching(/^octicon [a-z-]+$/),
       categories: expect.arrayContaining([expect.any(String)]),
     });
+  });
+});
+
+describe("the template for Neon", () => {
+  it("brings the app up as the one for Fly.io does, and makes the database before", () => {
+    const stepsIn = (name: string): (Step & { readonly name?: string })[] => [
+      ...(workflow(`workflows-templates/${name}`).jobs["backend"]?.steps ?? []),
+    ];
+    const [fly, neon] = [stepsIn("convex-fly.yml"), stepsIn("convex-neon.yml")];
+    const extra = neon.findIndex(({ name }) => name === "Make the backend's own database");
+    expect(extra).toBe(1);
+    // The one difference: without a Postgres the data are on the volume.
+    const always = (text: string): string =>
+      text
+        .replace('if [ -n "$POSTGRES_URL" ]; then printf', "printf")
+        .replace('"$POSTGRES_URL"; fi', '"$POSTGRES_URL"');
+    expect(neon.toSpliced(extra, 1)).toEqual(
+      fly.map((step) => (step.run === undefined ? step : { ...step, run: always(step.run) })),
+    );
   });
 });
 

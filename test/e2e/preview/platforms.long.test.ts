@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ActRun, makeProject } from "../harness/act.ts";
 import { root } from "../harness/tools.ts";
-import { commitOf, get, job, type PreviewHost, pullRequestEvent, startHost } from "./world.ts";
+import { byName, commitOf, get, job, type PreviewHost, pullRequestEvent, startHost } from "./world.ts";
 
 let host: PreviewHost;
 beforeAll(async () => {
@@ -29,7 +29,7 @@ describe.each([
         project,
         workflow,
         event,
-        vars: { PREVIEW_DOMAIN: "{name}.preview.test" },
+        vars: byName(host),
         timeoutMs: 280_000,
       });
       expect(run.exitCode, run.log).toBe(0);

@@ -33,7 +33,7 @@ export async function startHost(
 ): Promise<PreviewHost> {
   const remote = await startRemote();
   const names = numbers.flatMap((number) => [`pr-${number}.${domain}`, `pr-${number}-site.${domain}`]);
-  if (names.length > 0) addHosts(remoteAddress, names);
+  addHosts(remoteAddress, [domain, ...names]);
   const nameServer = await startNames(remote, domain);
   await remote.docker("network", "create", "proxy");
   const proxy = await startLabelProxy(remote, { domain, network: "proxy" }, kind);
@@ -143,6 +143,14 @@ export interface TemplateJob extends Partial<ActOptions> {
   readonly inputs?: string;
 }
 
+/** The way to the server by its name, below which the previews are then, too: no domain is filled in. */
+export function byName({ remote }: PreviewHost): Record<string, string> {
+  return {
+    PREVIEW_HOST: remote.host.replace(remoteAddress, domain),
+    PREVIEW_KNOWN_HOSTS: remote.knownHosts.replace(remoteAddress, domain),
+  };
+}
+
 /** Runs the template as a user has it who filled in what its head asks for: through the reusable workflow to the action. */
 export async function template({ host, inputs = "", secrets, ...options }: TemplateJob): Promise<ActRun> {
   const name = "convex-preview.yml";
@@ -163,9 +171,7 @@ export async function template({ host, inputs = "", secrets, ...options }: Templ
       ...secrets,
     },
     vars: {
-      PREVIEW_HOST: host.remote.host,
-      PREVIEW_KNOWN_HOSTS: host.remote.knownHosts,
-      PREVIEW_DOMAIN: `{name}.${domain}`,
+      ...byName(host),
     },
     env: { NODE_EXTRA_CA_CERTS: host.proxy.caFile, GITHUB_API_URL: host.github.url, ...options.env },
   });

@@ -55,7 +55,11 @@ describe("inputs of a backup", () => {
     ["a destination of no kind", { destination: "/backups" }, /input-invalid\] destination/],
     ["a lock where none is", { "object-lock-days": "7" }, /input-conflict\] object-lock-days/],
     ["an endpoint without a bucket", { "s3-endpoint": "https://s3.example.com" }, /input-conflict\] s3-endpoint/],
-    ["no URL", { url: "" }, /input-missing\] url is not set, and neither is the variable CONVEX_SELF_HOSTED_URL/],
+    [
+      "no URL",
+      { url: "" },
+      /input-missing\] url is not set, nor is connection, and neither is the variable CONVEX_SELF_HOSTED_URL/,
+    ],
     ["no key", { "admin-key": "" }, /input-missing\] admin-key is not set/],
     ["a release that is none", { "backend-version": "latest" }, /input-invalid\] backend-version: "latest"/],
     ["a commit that is none", { commit: "main" }, /input-invalid\] commit: "main"/],

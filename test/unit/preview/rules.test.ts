@@ -26,10 +26,26 @@ describe("checkPreviewInputs", () => {
     expect(() => check({ command: "bundle", host: "", domain: "", "preview-secret": "" })).not.toThrow();
   });
 
+  it("makes names below those of an ssh:// host, where none are given and a proxy leads to them", () => {
+    const domainOf = (given: Readonly<Record<string, string>>): string | undefined =>
+      readPreviewInputs((name) => given[name] ?? "").domain;
+    expect(domainOf({ host: "ssh://deploy@Preview.Example.com:2222/run/docker.sock" })).toBe(
+      "{name}.preview.example.com",
+    );
+    expect(domainOf({ host: GOOD["host"] ?? "", domain: "{name}.example.org" })).toBe("{name}.example.org");
+    expect(domainOf({ host: GOOD["host"] ?? "", proxy: "none" })).toBeUndefined();
+    for (const host of ["", "tcp://preview.example.com:2376", "ssh://deploy@192.0.2.7", "ssh://"])
+      expect(domainOf({ host })).toBeUndefined();
+    expect(() => check({ domain: "" })).not.toThrow();
+    expect(() => check({ domain: "", proxy: "none" })).not.toThrow();
+  });
+
   it.each<[string, Record<string, string>]>([
     ["input-missing", { "ssh-key": "" }],
     ["input-missing", { "known-hosts": " \n" }],
-    ["input-missing", { domain: "" }],
+    ["input-missing", { domain: "", host: "ssh://deploy@192.0.2.7" }],
+    ["input-missing", { domain: "", host: "ssh://deploy@[2001:db8::7]" }],
+    ["input-missing", { domain: "", host: "ssh://deploy@builder" }],
     ["input-missing", { "preview-secret": "" }],
     ["preview-secret-weak", { "preview-secret": "too short to be one" }],
     ["input-conflict", { proxy: "none" }],
