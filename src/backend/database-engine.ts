@@ -11,6 +11,8 @@ export interface DatabaseWish {
   readonly host?: string | undefined;
   /** PEM file with further authorities, as PG_CA_FILE or MYSQL_CA_FILE for the backend. */
   readonly caFile?: string | undefined;
+  /** The database that a connection opens which makes another one; "postgres" when absent. */
+  readonly maintenance?: string | undefined;
   /** A backend of ours may have it open already: its connections are nothing to warn of. */
   readonly shared?: boolean | undefined;
   /** For each connection and what is done on it; 10 s when absent. */

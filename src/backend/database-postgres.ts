@@ -111,7 +111,7 @@ async function create(target: DatabaseTarget, wish: DatabaseWish): Promise<boole
   // Quoted, since Postgres folds bare names to small letters and the backend does not.
   const name = `"${target.database.replaceAll('"', '""')}"`;
   try {
-    return await withClient(target, wish, "postgres", async (client) => {
+    return await withClient(target, wish, wish.maintenance ?? "postgres", async (client) => {
       await client.unsafe(`CREATE DATABASE ${name}`);
       return true;
     });

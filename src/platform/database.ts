@@ -1,10 +1,14 @@
-import { checkPostgresUrl } from "../backend/database-url.ts";
+import { checkPostgresUrl, type DatabaseTarget } from "../backend/database-url.ts";
 
 export interface BackendDatabase {
   /** For POSTGRES_URL of the backend: no database in its path, no parameter but those that say who and what. */
   readonly url: string;
   /** The database that the backend opens there: by its instance name, or what `dbname` says. */
   readonly database: string;
+  /** The same for whoever looks at it or makes it. */
+  readonly target: DatabaseTarget;
+  /** What the string names beside it, and need not be there. */
+  readonly named: string | undefined;
   readonly notices: readonly string[];
 }
 
@@ -47,7 +51,8 @@ export function backendDatabase(text: string, instanceName: string): BackendData
   const whole = start === "" || (!authority.includes("@") && rest.includes("@"));
   const { kept, dropped } = parametersOf(whole ? "" : rest);
   const url = whole ? text : `${start}${direct}${kept.length === 0 ? "" : `?${kept.join("&")}`}`;
-  const { database } = checkPostgresUrl(url, instanceName, { requireSsl: true });
+  const target = checkPostgresUrl(url, instanceName, { requireSsl: true });
+  const { database } = target;
   if (dropped.length > 0) {
     notices.push(
       `postgres-url: ${dropped.join(", ")} left out: the backend takes few parameters, and always checks the server's certificate.`,
@@ -56,8 +61,8 @@ export function backendDatabase(text: string, instanceName: string): BackendData
   const named = /^\/([^?#]+)/.exec(rest)?.[1];
   if (named !== undefined && named !== database) {
     notices.push(
-      `postgres-url names the database ${JSON.stringify(named)}; the backend opens "${database}", after its instance name. It must exist: CREATE DATABASE ${database};`,
+      `postgres-url names the database ${JSON.stringify(named)}; the backend opens "${database}", after its instance name.`,
     );
   }
-  return { url, database, notices };
+  return { url, database, target, named, notices };
 }

@@ -16,6 +16,7 @@ export interface PlatformInputs {
   readonly instanceName: string;
   readonly instanceSecret: string | undefined;
   readonly postgresUrl: string | undefined;
+  readonly createDatabase: boolean;
   readonly version: string | undefined;
 }
 
@@ -24,7 +25,17 @@ function passwordOf(url: string): string | undefined {
   return /^[a-z]+:\/\/[^:/?#]*:(.*)@[^@]*$/i.exec(url)?.[1];
 }
 
-/** @throws ActionError `input-invalid`, `input-too-large`, `secret-too-short`, `instance-secret-invalid` */
+function createsDatabase(inputs: Inputs, postgresUrl: string | undefined): boolean {
+  const wanted = inputs.boolean("create-database", false);
+  if (!wanted || postgresUrl !== undefined) return wanted;
+  throw new ActionError(
+    "input-missing",
+    "create-database is true, but postgres-url is not set: the data would not be in Postgres.",
+    "Set postgres-url: from a secret (in the template for Neon: CONVEX_DATABASE_URL), or leave create-database out.",
+  );
+}
+
+/** @throws ActionError `input-invalid`, `input-missing`, `input-too-large`, `secret-too-short`, `instance-secret-invalid` */
 export function readPlatformInputs(read: ReadInput, mask: (secret: string) => void = () => {}): PlatformInputs {
   const inputs = new Inputs(read);
   // Secrets first: an error about another input must not come before they are masked.
@@ -50,6 +61,7 @@ export function readPlatformInputs(read: ReadInput, mask: (secret: string) => vo
     instanceName,
     instanceSecret,
     postgresUrl,
+    createDatabase: createsDatabase(inputs, postgresUrl),
     version: inputs.optional("version"),
   };
 }

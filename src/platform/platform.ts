@@ -1,21 +1,29 @@
 import { resolveImage } from "../backend/catalogue.ts";
+import { prepareDatabase } from "../backend/database.ts";
 import { issueAdminKey } from "../credentials/admin-key.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { setOutput, setSecretOutput } from "../runner/outputs.ts";
 import type { Deps } from "../system/deps.ts";
 import { tempOf } from "../system/temp.ts";
-import { backendDatabase } from "./database.ts";
+import { type BackendDatabase, backendDatabase } from "./database.ts";
 import { readPlatformInputs } from "./inputs.ts";
 import { originsOn } from "./origins.ts";
 
+/** Its database, made where it is missing. The backend may be there already, and has connections then. */
+async function makeDatabase({ target, named }: BackendDatabase, deps: Deps): Promise<void> {
+  const { created } = await prepareDatabase(target, { create: true, shared: true, maintenance: named }, deps);
+  if (!created) deps.log.info(`Database "${target.database}" is there.`);
+}
+
 /**
- * The platform action: what a platform's own names mean for a backend that runs there. Asks nobody, changes nothing.
- * @throws ActionError `input-missing`, `input-invalid`, `input-conflict`, `instance-secret-invalid`, `database-url-invalid`
- *   and those of the version
+ * The platform action: what a platform's own names mean for a backend that runs there. Asks nobody and changes nothing,
+ * but for the database with `create-database`.
+ * @throws ActionError `input-missing`, `input-invalid`, `input-conflict`, `instance-secret-invalid`, `database-url-invalid`,
+ *   those of the version and of `prepareDatabase`
  */
 export async function platform(read: ReadInput, deps: Deps): Promise<void> {
   const inputs = readPlatformInputs(read, deps.log.mask);
-  const { instanceName, instanceSecret, postgresUrl, version } = inputs;
+  const { instanceName, instanceSecret, postgresUrl, createDatabase, version } = inputs;
   const origins = originsOn(inputs, deps.env["GITHUB_REPOSITORY"] ?? "");
   const database = postgresUrl === undefined ? undefined : backendDatabase(postgresUrl, instanceName);
   const image = resolveImage({ version, requireDigest: true });
@@ -33,4 +41,5 @@ export async function platform(read: ReadInput, deps: Deps): Promise<void> {
   setSecretOutput("postgres-url", database.url);
   setOutput("database", database.database, directory);
   for (const text of database.notices) deps.log.notice(text);
+  if (createDatabase) await makeDatabase(database, deps);
 }
