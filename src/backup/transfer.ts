@@ -56,7 +56,7 @@ async function fill(
 ): Promise<string> {
   try {
     const sha256 = await downloadExport(client, deps, completed, spool, { signal });
-    spool.complete();
+    await spool.complete();
     return sha256;
   } catch (error) {
     spool.fail(error);

@@ -1,9 +1,9 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
 import yauzl from "yauzl";
 import { messageOf } from "../runner/errors.ts";
+import { release } from "../system/memory.ts";
 import { ContentCheck } from "./content-check.ts";
 import { Defect } from "./defects.ts";
 import { DirectoryReader } from "./directory-reader.ts";
@@ -115,7 +115,10 @@ export class Archive {
     if (end > this.directory) throw new Defect("entry-unreadable", entry.name, "it would reach into the directory.");
     const check = new ContentCheck(entry, sink);
     if (entry.method === STORED) {
-      for await (const chunk of this.#raw(start, end)) check.take(chunk);
+      for await (const chunk of this.#raw(start, end)) {
+        check.take(chunk);
+        release(chunk);
+      }
     } else if (entry.packed <= SMALL && entry.size <= SMALL) {
       check.take(await this.#inflateSmall(entry, start));
     } else {
@@ -148,14 +151,35 @@ export class Archive {
 
   async #inflate(entry: ArchiveEntry, start: number, check: ContentCheck): Promise<void> {
     const inflate = createInflateRaw({ chunkSize: UNPACKED });
+    const fed = this.#feed(inflate, start, start + entry.packed);
     try {
-      await pipeline(this.#raw(start, start + entry.packed), inflate, async (output: AsyncIterable<Buffer>) => {
-        for await (const chunk of output) check.take(chunk);
-      });
+      await drain(inflate, check);
     } catch (error) {
       throw error instanceof Defect ? error : unpackError(entry.name, error);
+    } finally {
+      inflate.destroy();
+      await fed;
     }
     refuseRest(entry, inflate.bytesWritten);
+  }
+
+  /** Never rejects: what fails here is what reading from `inflate` fails with. Ends with it, too. */
+  async #feed(inflate: InflateRaw, start: number, end: number): Promise<void> {
+    let next: (() => void) | undefined;
+    inflate.once("close", () => next?.());
+    try {
+      for await (const chunk of this.#raw(start, end)) {
+        await new Promise<void>((resolve) => {
+          next = resolve;
+          inflate.write(chunk, () => resolve());
+        });
+        if (inflate.destroyed) return;
+        release(chunk);
+      }
+      inflate.end();
+    } catch (error) {
+      inflate.destroy(error as Error);
+    }
   }
 
   /** Where the packed data begins; the local header must be the directory's twin. */
@@ -194,6 +218,15 @@ export class Archive {
       if (bytesRead === 0) throw new Defect("entry-unreadable", where, "the file ends before it.");
       at += bytesRead;
     }
+  }
+}
+
+/** Pieces of one buffer come in their order, and a new one follows its end: it is done with then. */
+async function drain(inflate: InflateRaw, check: ContentCheck): Promise<void> {
+  for await (const chunk of inflate as AsyncIterable<Buffer>) {
+    check.take(chunk);
+    const whole = new Uint8Array(chunk.buffer);
+    if (chunk.byteOffset + chunk.length === whole.length) release(whole);
   }
 }
 
