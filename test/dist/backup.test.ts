@@ -5,7 +5,7 @@ import { fetchManifest, parseManifest } from "../../src/backup/manifest-reader.t
 import { DirectoryStore } from "../../src/store/directory.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { collectLog } from "../unit/deployment/support.ts";
-import { killOnce } from "./backup-kills.ts";
+import { ANY_MOMENT, killOnce, runClean, WHILE_PRUNING } from "./backup-kills.ts";
 import { BackupScene, codeOf } from "./backup-support.ts";
 
 let scene: BackupScene;
@@ -74,7 +74,11 @@ describe("the backup bundle", () => {
     const kills = [];
     for (const afterMs of [0, 60, 150, 300]) kills.push(await killOnce(scene, afterMs));
     expect(kills).toContain(true);
-    const { main } = await scene.run({ inputs: { destination: "dir:backups" } });
-    expect(main.exitCode, main.log).toBe(0);
+    await runClean(scene, ANY_MOMENT);
+  }, 120_000);
+
+  it("that is killed while older ones go for it stays, and so does what the rule wants", async () => {
+    await killOnce(scene, 70, WHILE_PRUNING);
+    await runClean(scene, WHILE_PRUNING);
   }, 120_000);
 });
