@@ -1,12 +1,13 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
+import { type InflateRaw, inflateRawSync } from "node:zlib";
 import yauzl from "yauzl";
 import { messageOf } from "../runner/errors.ts";
 import { release } from "../system/memory.ts";
 import { ContentCheck } from "./content-check.ts";
 import { Defect } from "./defects.ts";
 import { DirectoryReader } from "./directory-reader.ts";
+import { unpack } from "./unpack.ts";
 import { readZipEnd, type ZipEnd } from "./zip-end.ts";
 
 const LOCAL = 0x04034b50;
@@ -19,8 +20,6 @@ const DEFLATED = 8;
 /** Deflate cannot do better: 258 bytes from two bits. */
 const DEFLATE_MOST = 1032;
 const CHUNK = 256 * 1024;
-/** Unpacked, at a time: each piece is a hand-over between threads, and all that reads it finds it in the processor's cache. */
-const UNPACKED = 256 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
 
@@ -150,36 +149,14 @@ export class Archive {
   }
 
   async #inflate(entry: ArchiveEntry, start: number, check: ContentCheck): Promise<void> {
-    const inflate = createInflateRaw({ chunkSize: UNPACKED });
-    const fed = this.#feed(inflate, start, start + entry.packed);
+    const packed = this.#raw(start, start + entry.packed);
+    let used: number;
     try {
-      await drain(inflate, check);
+      used = await unpack(packed, (chunk) => check.take(chunk));
     } catch (error) {
       throw error instanceof Defect ? error : unpackError(entry.name, error);
-    } finally {
-      inflate.destroy();
-      await fed;
     }
-    refuseRest(entry, inflate.bytesWritten);
-  }
-
-  /** Never rejects: what fails here is what reading from `inflate` fails with. Ends with it, too. */
-  async #feed(inflate: InflateRaw, start: number, end: number): Promise<void> {
-    let next: (() => void) | undefined;
-    inflate.once("close", () => next?.());
-    try {
-      for await (const chunk of this.#raw(start, end)) {
-        await new Promise<void>((resolve) => {
-          next = resolve;
-          inflate.write(chunk, () => resolve());
-        });
-        if (inflate.destroyed) return;
-        release(chunk);
-      }
-      inflate.end();
-    } catch (error) {
-      inflate.destroy(error as Error);
-    }
+    refuseRest(entry, used);
   }
 
   /** Where the packed data begins; the local header must be the directory's twin. */
@@ -218,15 +195,6 @@ export class Archive {
       if (bytesRead === 0) throw new Defect("entry-unreadable", where, "the file ends before it.");
       at += bytesRead;
     }
-  }
-}
-
-/** Pieces of one buffer come in their order, and a new one follows its end: it is done with then. */
-async function drain(inflate: InflateRaw, check: ContentCheck): Promise<void> {
-  for await (const chunk of inflate as AsyncIterable<Buffer>) {
-    check.take(chunk);
-    const whole = new Uint8Array(chunk.buffer);
-    if (chunk.byteOffset + chunk.length === whole.length) release(whole);
   }
 }
 

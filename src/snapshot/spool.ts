@@ -33,6 +33,7 @@ export class Spool implements AsyncDisposable {
   /** What is not in the file yet. */
   readonly #block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   #pending = 0;
+  /** What readers may read. */
   #written = 0;
   #state: "open" | "complete" | "failed" = "open";
   #failure: unknown;
@@ -50,10 +51,6 @@ export class Spool implements AsyncDisposable {
     } catch (error) {
       throw writeFailure(path, error);
     }
-  }
-
-  get bytes(): number {
-    return this.#written + this.#pending;
   }
 
   /**
