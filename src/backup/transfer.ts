@@ -4,8 +4,8 @@ import { ActionError } from "../runner/errors.ts";
 import type { Timeline } from "../runner/timeline.ts";
 import { downloadExport } from "../snapshot/download.ts";
 import { encrypt } from "../snapshot/encrypt.ts";
+import { examine } from "../snapshot/examination.ts";
 import type { CompletedExport } from "../snapshot/export.ts";
-import { inspectAside } from "../snapshot/inspect-aside.ts";
 import type { Inspection } from "../snapshot/inspection.ts";
 import { Spool } from "../snapshot/spool.ts";
 import type { PutOptions, Store } from "../store/store.ts";
@@ -56,7 +56,7 @@ async function fill(
 ): Promise<string> {
   try {
     const sha256 = await downloadExport(client, deps, completed, spool, { signal });
-    spool.complete();
+    await spool.complete();
     return sha256;
   } catch (error) {
     spool.fail(error);
@@ -84,7 +84,7 @@ export async function transferSnapshot(
     (signal) => {
       const downloading = timeline.phase("download", () => fill(spool, completed, client, deps, signal));
       const inspecting = downloading.then((sha256) =>
-        timeline.phase("inspect", async () => checkSnapshot(await inspectAside(spool.path, { sha256, signal }))),
+        timeline.phase("inspect", async () => checkSnapshot(await examine(spool.path, { sha256, signal }))),
       );
       const storing = timeline.phase("store", () => store({ ...carrier, signal }, name, spool.read()));
       return [downloading, inspecting, storing];

@@ -7,7 +7,7 @@ import { ActionError } from "../runner/errors.ts";
 import { Meter } from "../runner/meter.ts";
 import { compareInspections } from "../snapshot/compare.ts";
 import { decrypt } from "../snapshot/encrypt.ts";
-import { inspectAside } from "../snapshot/inspect-aside.ts";
+import { examine } from "../snapshot/examination.ts";
 import type { Inspection } from "../snapshot/inspection.ts";
 import type { Store } from "../store/store.ts";
 import type { Deps } from "../system/deps.ts";
@@ -122,7 +122,7 @@ export async function openBackup(manifest: Manifest, opener: Opener, deps: Deps)
   checkIdentity(manifest, opener.identities);
   const settings = await readSettings(manifest, opener, deps);
   const path = await readSnapshot(manifest, opener, deps);
-  const inspection = await inspectAside(path, { sha256: manifest.snapshot.sha256 });
+  const inspection = await examine(path, { sha256: manifest.snapshot.sha256 });
   judge(manifest, inspection);
   return { manifest, path, inspection, settings };
 }

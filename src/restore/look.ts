@@ -1,7 +1,7 @@
 import type { DeploymentClient } from "../deployment/client.ts";
 import { downloadExport } from "../snapshot/download.ts";
+import { examine } from "../snapshot/examination.ts";
 import { type CompletedExport, discardExport, type ExportWatch, exportSnapshot } from "../snapshot/export.ts";
-import { inspectAside } from "../snapshot/inspect-aside.ts";
 import type { Inspection } from "../snapshot/inspection.ts";
 import type { Deps } from "../system/deps.ts";
 import { FileSink } from "./file-sink.ts";
@@ -50,7 +50,7 @@ export async function lookInto(client: DeploymentClient, options: LookOptions, d
       },
     });
     const sha256 = await download(client, deps, made, path);
-    return { path, inspection: await inspectAside(path, { sha256 }) };
+    return { path, inspection: await examine(path, { sha256 }) };
   } finally {
     if (id !== undefined) await discardExport(client, deps, id);
   }

@@ -31,7 +31,8 @@ export async function endImport(client: DeploymentClient, importId: string, deps
 /** What the target holds now, as far as that is known; told because nobody may believe more. */
 function describe(state: RestoreState, outcomes: readonly Outcome[]): string {
   if (outcomes.includes("running")) return "An import still runs in the backend; the target may hold old or new data.";
-  if (state.stage === "untouched") return "Its data were not touched.";
+  const begun = state.stage !== "untouched" && (state.stage !== "importing" || outcomes.length > 0);
+  if (!begun) return "Its data were not touched.";
   if (state.stage === "verified") return "The data of the backup are in it, and were verified.";
   if (outcomes.includes("completed") || state.stage === "imported") {
     return "The data of the backup are in it, and were not verified: run the restore again.";

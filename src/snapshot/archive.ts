@@ -1,12 +1,13 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
-import { createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
+import { type InflateRaw, inflateRawSync } from "node:zlib";
 import yauzl from "yauzl";
 import { messageOf } from "../runner/errors.ts";
+import { release } from "../system/memory.ts";
 import { ContentCheck } from "./content-check.ts";
 import { Defect } from "./defects.ts";
 import { DirectoryReader } from "./directory-reader.ts";
+import { unpack } from "./unpack.ts";
 import { readZipEnd, type ZipEnd } from "./zip-end.ts";
 
 const LOCAL = 0x04034b50;
@@ -19,8 +20,6 @@ const DEFLATED = 8;
 /** Deflate cannot do better: 258 bytes from two bits. */
 const DEFLATE_MOST = 1032;
 const CHUNK = 256 * 1024;
-/** Unpacked, at a time: each piece is a hand-over between threads, and all that reads it finds it in the processor's cache. */
-const UNPACKED = 256 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
 
@@ -115,7 +114,10 @@ export class Archive {
     if (end > this.directory) throw new Defect("entry-unreadable", entry.name, "it would reach into the directory.");
     const check = new ContentCheck(entry, sink);
     if (entry.method === STORED) {
-      for await (const chunk of this.#raw(start, end)) check.take(chunk);
+      for await (const chunk of this.#raw(start, end)) {
+        check.take(chunk);
+        release(chunk);
+      }
     } else if (entry.packed <= SMALL && entry.size <= SMALL) {
       check.take(await this.#inflateSmall(entry, start));
     } else {
@@ -147,15 +149,14 @@ export class Archive {
   }
 
   async #inflate(entry: ArchiveEntry, start: number, check: ContentCheck): Promise<void> {
-    const inflate = createInflateRaw({ chunkSize: UNPACKED });
+    const packed = this.#raw(start, start + entry.packed);
+    let used: number;
     try {
-      await pipeline(this.#raw(start, start + entry.packed), inflate, async (output: AsyncIterable<Buffer>) => {
-        for await (const chunk of output) check.take(chunk);
-      });
+      used = await unpack(packed, (chunk) => check.take(chunk));
     } catch (error) {
       throw error instanceof Defect ? error : unpackError(entry.name, error);
     }
-    refuseRest(entry, inflate.bytesWritten);
+    refuseRest(entry, used);
   }
 
   /** Where the packed data begins; the local header must be the directory's twin. */

@@ -4,9 +4,10 @@ import type { DeploymentClient } from "../deployment/client.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
 import { Meter, sizeText } from "../runner/meter.ts";
 import type { Deps } from "../system/deps.ts";
+import { release } from "../system/memory.ts";
 import type { CompletedExport } from "./export.ts";
 
-/** Where the bytes go, in order. */
+/** Where the bytes go, in order. It keeps none of the buffers that it gets. */
 export interface Sink {
   write(bytes: Buffer): Promise<void>;
 }
@@ -81,6 +82,7 @@ class Download {
       await this.#sink.write(fresh);
       this.received = at;
       this.#meter.add(fresh.length);
+      release(bytes);
     }
     if (at < this.#export.bytes) {
       throw new Cut(`the connection ended after ${sizeText(at)} of ${sizeText(this.#export.bytes)}`);

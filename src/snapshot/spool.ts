@@ -1,8 +1,8 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { ActionError, messageOf, systemCode } from "../runner/errors.ts";
 
-/** As much as one read brings. Every piece is a buffer of its own, since readers may keep it for a while. */
-const READ_BYTES = 512 * 1024;
+/** As much as one call of the file system writes or reads. */
+const BLOCK_BYTES = 1024 * 1024;
 
 /** What a file that cannot be written means. */
 export function writeFailure(path: string, error: unknown): ActionError {
@@ -30,6 +30,10 @@ export function writeFailure(path: string, error: unknown): ActionError {
 export class Spool implements AsyncDisposable {
   readonly path: string;
   readonly #file: FileHandle;
+  /** What is not in the file yet. */
+  readonly #block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  #pending = 0;
+  /** What readers may read. */
   #written = 0;
   #state: "open" | "complete" | "failed" = "open";
   #failure: unknown;
@@ -49,26 +53,37 @@ export class Spool implements AsyncDisposable {
     }
   }
 
-  get bytes(): number {
-    return this.#written;
+  /**
+   * What is written lies in memory until there is a block of it, or the end; the caller may use `bytes` again.
+   * @throws ActionError `disk-full`, `disk-unwritable`
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const taken = bytes.subarray(at, at + BLOCK_BYTES - this.#pending);
+      this.#block.set(taken, this.#pending);
+      this.#pending += taken.length;
+      at += taken.length;
+      if (this.#pending === BLOCK_BYTES) await this.#flush();
+    }
   }
 
-  /** @throws ActionError `disk-full`, `disk-unwritable` */
-  async write(bytes: Uint8Array): Promise<void> {
+  async #flush(): Promise<void> {
     try {
-      for (let at = 0; at < bytes.length; ) {
-        const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#written);
+      for (let at = 0; at < this.#pending; ) {
+        const { bytesWritten } = await this.#file.write(this.#block, at, this.#pending - at, this.#written);
         at += bytesWritten;
         this.#written += bytesWritten;
       }
     } catch (error) {
       throw writeFailure(this.path, error);
     }
+    this.#pending = 0;
     this.#wake();
   }
 
-  /** Nothing follows: readers come to their end. */
-  complete(): void {
+  /** Nothing follows: readers come to their end. @throws ActionError `disk-full`, `disk-unwritable` */
+  async complete(): Promise<void> {
+    await this.#flush();
     this.#state = "complete";
     this.#wake();
   }
@@ -85,12 +100,15 @@ export class Spool implements AsyncDisposable {
     this.#waiting.clear();
   }
 
-  /** Everything from the start, as it comes, until the writer is done. */
+  /**
+   * Everything from the start, as it comes, until the writer is done. All pieces lie in one buffer: each is good until
+   * the next is asked for.
+   */
   async *read(): AsyncGenerator<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
     for (let at = 0; ; ) {
       if (at < this.#written) {
-        const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, this.#written - at));
-        const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, at);
+        const { bytesRead } = await this.#file.read(buffer, 0, Math.min(BLOCK_BYTES, this.#written - at), at);
         if (bytesRead === 0) throw new Error(`${this.path} is shorter than what was written to it`);
         at += bytesRead;
         yield buffer.subarray(0, bytesRead);

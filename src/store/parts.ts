@@ -1,3 +1,4 @@
+import { release } from "../system/memory.ts";
 import { chunksOf } from "./source.ts";
 
 const MIB = 1024 * 1024;
@@ -36,6 +37,11 @@ export class BufferPool {
 
   give(buffer: Buffer): void {
     this.#free.push(buffer);
+  }
+
+  /** Nothing is asked for any more. */
+  end(): void {
+    for (const buffer of this.#free.splice(0)) release(buffer);
   }
 }
 

@@ -70,7 +70,7 @@ export class S3Store implements Store {
           endpoint,
           location: this.location,
           sizes: this.#tuning.sizes ?? PART_SIZES,
-          parallel: this.#tuning.parallel ?? 5,
+          parallel: this.#tuning.parallel ?? 4,
           temporary: tempOf(this.#deps),
         },
         { objectKey: this.#objectKey(key), key, body, lockUntil, signal },

@@ -24,7 +24,8 @@ export interface Store {
   /** As shown to people: `s3://bucket/prefix`, `dir:/backups`, `artifact:production`. Never holds a credential. */
   readonly location: string;
   /**
-   * Stores one object, streamed: memory does not grow with it. Never overwrites.
+   * Stores one object, streamed: memory does not grow with it. Never overwrites. A piece of `body` is done with when the
+   * next is asked for: its memory may be used again then.
    * What `body` itself throws comes out as it is, and so does the signal's reason.
    * @throws ActionError `store-exists` when the key is taken, `store-refused`, `store-unreachable`, `store-full`,
    * `store-unsupported`, `store-missing` (a folder's parent), `store-damaged` (the store has something else afterwards)

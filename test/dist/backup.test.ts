@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fetchManifest, parseManifest } from "../../src/backup/manifest-reader.ts";
 import { DirectoryStore } from "../../src/store/directory.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { collectLog } from "../unit/deployment/support.ts";
-import { killOnce } from "./backup-kills.ts";
+import { ANY_MOMENT, killOnce, runClean, WHILE_PRUNING } from "./backup-kills.ts";
 import { BackupScene, codeOf } from "./backup-support.ts";
 
 let scene: BackupScene;
@@ -74,7 +74,33 @@ describe("the backup bundle", () => {
     const kills = [];
     for (const afterMs of [0, 60, 150, 300]) kills.push(await killOnce(scene, afterMs));
     expect(kills).toContain(true);
-    const { main } = await scene.run({ inputs: { destination: "dir:backups" } });
-    expect(main.exitCode, main.log).toBe(0);
+    await runClean(scene, ANY_MOMENT);
   }, 120_000);
+
+  it("that is killed while older ones go for it stays, and so does what the rule wants", async () => {
+    await killOnce(scene, 70, WHILE_PRUNING);
+    await runClean(scene, WHILE_PRUNING);
+  }, 120_000);
+
+  it("whose inspection runs out of memory says so, and leaves nothing", async () => {
+    await using large = await BackupScene.create(10);
+    // Threads that begin from now on get 24 MB, and this one needs more and more.
+    const hook = join(large.workspace, "hog.mjs");
+    await writeFile(
+      hook,
+      `import { setFlagsFromString } from "node:v8";
+       import { isMainThread } from "node:worker_threads";
+       setFlagsFromString("--max-old-space-size=24");
+       const hog = [];
+       if (!isMainThread) setInterval(() => hog.push(new Array(100_000).fill(hog.length)), 1);`,
+    );
+    const env = { NODE_OPTIONS: `--import ${hook}` };
+    const { job, main, post } = await large.run({ inputs: { destination: "dir:backups" }, env });
+    expect([main.exitCode, codeOf(main)], main.log).toEqual([1, "inspection-memory"]);
+    expect(main.summary).toContain("not enough memory");
+    expect(post.exitCode, post.log).toBe(0);
+    expect(await readdir(join(large.workspace, "backups"))).toEqual([]);
+    expect(await readdir(join(job.directory, "temp"))).toEqual([]);
+    expect(large.openExports()).toBe(0);
+  }, 60_000);
 });

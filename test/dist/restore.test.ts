@@ -10,6 +10,7 @@ import { systemHttp } from "../../src/system/http.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
 import { Job, type StepResult } from "../support/job.ts";
 import { processesOf } from "../support/processes.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { collectLog } from "../unit/deployment/support.ts";
 import { addChecks, backUpChat, type ChatBackup } from "./backups.ts";
 import { KillScene } from "./restore-kills.ts";
@@ -206,6 +207,36 @@ describe("a restore that is killed", { timeout: 120_000 }, () => {
     const next = await newJob();
     const agreed = { confirm: "production", "safety-backup": "off" };
     const clean = await next.action("restore", { inputs: { ...into(one), ...agreed } });
+    expect(clean.exitCode, clean.log).toBe(0);
+    expect(clean.outputs.get("verified")).toBe("true");
+  });
+
+  it("between its variables and its import leaves a post step that names them and the way back", async () => {
+    const [job, one] = [await newJob(), await target()];
+    const client = clientOf(one);
+    await client.updateVariables([{ name: "GREETING", value: "hello from before" }]);
+    await using proxy = await new TcpProxy(Number(new URL(one.url).port)).listen();
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    proxy.meddle = (_, { direction, request }) => {
+      if (direction === "down" || !/^POST \/api\/import\//.test(request)) return "pass";
+      resolve();
+      return "swallow";
+    };
+    const inputs = { ...into(one), url: proxy.url, "restore-env": "true" };
+    const step = await job.action("restore", { inputs, killWhen: { reached, signal: "SIGKILL" } });
+    expect(step.exitCode, step.log).toBe(137);
+    expect((await client.listVariables()).get("GREETING")).toBe("hello from production");
+    proxy.meddle = () => "pass";
+    const post = await job.action("restore-post", { inputs });
+    expect(post.exitCode, post.log).toBe(0);
+    expect(post.log).toMatch(
+      /Variables were set .*: GREETING \(had other values\)\. To go back: set the former values/,
+    );
+    expect(post.log).toContain("Its data were not touched.");
+    expect(post.summary).toContain("GREETING");
+    expect(await isPaused(client)).toBe(false);
+    expect(await leftOf(job)).toEqual([]);
+    const clean = await (await newJob()).action("restore", { inputs });
     expect(clean.exitCode, clean.log).toBe(0);
     expect(clean.outputs.get("verified")).toBe("true");
   });

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
@@ -17,13 +18,16 @@ export interface StepResult {
   readonly masks: readonly string[];
 }
 
+/** When a step is killed: once its log, or what it has saved for its post step, matches; or once that is reached. */
+export type Moment = { readonly log: RegExp } | { readonly state: RegExp } | { readonly reached: Promise<unknown> };
+
 export interface StepOptions {
   readonly inputs?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Gets each line as it is printed. */
   readonly onLine?: (line: string) => void;
-  /** Kills the step with this signal as soon as the log matches, or that much later. */
-  readonly killWhen?: { readonly log: RegExp; readonly signal: NodeJS.Signals; readonly afterMs?: number };
+  /** Kills the step with this signal at a moment, or that much later. */
+  readonly killWhen?: Moment & { readonly signal: NodeJS.Signals; readonly afterMs?: number };
   /** Kills the step with this signal at that moment, if it still runs. */
   readonly killAfter?: { readonly ms: number; readonly signal: NodeJS.Signals };
 }
@@ -133,12 +137,18 @@ export class Job {
       let rest = "";
       let killer: NodeJS.Timeout | undefined;
       const { killWhen } = options;
+      const kill = (): void => {
+        if (killWhen?.afterMs === undefined) child.kill(killWhen?.signal);
+        else killer ??= setTimeout(() => child.kill(killWhen.signal), killWhen.afterMs);
+      };
+      const looker = setInterval(() => {
+        if (killWhen === undefined || !("state" in killWhen)) clearInterval(looker);
+        else if (killWhen.state.test(readFileSync(env["GITHUB_STATE"] ?? "", "utf8"))) kill();
+      }, 2);
+      if (killWhen !== undefined && "reached" in killWhen) void killWhen.reached.then(kill);
       const take = (chunk: Buffer): void => {
         log += chunk.toString("utf8");
-        if (killWhen?.log.test(log) === true) {
-          if (killWhen.afterMs === undefined) child.kill(killWhen.signal);
-          else killer ??= setTimeout(() => child.kill(killWhen.signal), killWhen.afterMs);
-        }
+        if (killWhen !== undefined && "log" in killWhen && killWhen.log.test(log)) kill();
         const lines = (rest + chunk.toString("utf8")).split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines) options.onLine?.(line);
@@ -149,6 +159,7 @@ export class Job {
       const { killAfter } = options;
       const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill(killAfter.signal), killAfter.ms);
       child.on("exit", (code) => {
+        clearInterval(looker);
         clearTimeout(killer);
         clearTimeout(timer);
         done({ exitCode: code ?? 137, log });

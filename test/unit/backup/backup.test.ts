@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { readdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readlink, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
@@ -187,6 +187,12 @@ describe("a clock that is wrong", () => {
   );
 });
 
+/** How often this process, all its threads taken together, has a file open. */
+async function handlesOf(path: string): Promise<number> {
+  const links = (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ""));
+  return (await Promise.all(links)).filter((link) => link === path).length;
+}
+
 describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")(
   "a disk (a small tmpfs, which takes root)",
   () => {
@@ -207,6 +213,37 @@ describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")(
         expect(await here.ids()).toEqual([]);
       } finally {
         execFileSync("umount", [here.temp]);
+      }
+    });
+
+    it("that fills up while the thread of the inspection reads is named, and nothing is left", async () => {
+      here = await world();
+      const disk = dirname(here.temp);
+      const path = join(here.temp, "snapshot.zip");
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=5m", "tmpfs", disk]);
+      try {
+        await mkdir(here.temp);
+        // More than is inspected without a thread; once it fits, and not twice.
+        await filesOf(here.standin.backend).store("", randomBytes(3_000_000), "application/octet-stream");
+        const run = here.run();
+        const completed = await exportSnapshot(run.client, here.deps, { includeStorage: true, timeoutMs: 60_000 });
+        const store: Store = Object.assign(Object.create(run.store) as Store, {
+          location: run.store.location,
+          put: async (...args: Parameters<Store["put"]>) => {
+            await until(async () => (await handlesOf(path)) === 2);
+            return await run.store.put(...args);
+          },
+        });
+        const carrier = { ...run, store, recipients: [here.recipient], lockDays: undefined };
+        const error = await failure(
+          transferSnapshot(carrier, completed, run.client, here.temp, run.timeline, here.deps),
+        );
+        expect(error.text).toMatch(/store-full\] .* are free now/);
+        expect(await handlesOf(path)).toBe(0);
+        expect(await readdir(here.temp)).toEqual([]);
+        expect(await here.ids()).toEqual([]);
+      } finally {
+        execFileSync("umount", [disk]);
       }
     });
 

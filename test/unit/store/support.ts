@@ -40,19 +40,24 @@ export function bytesOf(length: number, seed = 1): Buffer {
   return bytes;
 }
 
-/** A body that comes in chunks, and does what `at` says once that many bytes went out. */
+/**
+ * A body that comes in chunks, all of which lie in one buffer, as those of a file do; it does what `at` says once that
+ * many bytes went out.
+ */
 export async function* streamOf(
   bytes: Buffer,
   chunk: number,
   at?: { readonly bytes: number; readonly run: () => Promise<void> | void },
 ): AsyncGenerator<Uint8Array> {
   let ran = false;
+  const buffer = Buffer.alloc(Math.min(chunk, bytes.length));
   for (let position = 0; position < bytes.length; position += chunk) {
     if (at !== undefined && !ran && position >= at.bytes) {
       ran = true;
       await at.run();
     }
-    yield bytes.subarray(position, position + chunk);
+    yield buffer.subarray(0, bytes.copy(buffer, 0, position));
+    buffer.fill(0xff);
   }
 }
 
