@@ -1,0 +1,79 @@
+const C1: u32 = 0x239b961b;
+const C2: u32 = 0xab0e9789;
+const C3: u32 = 0x38b34ae5;
+const C4: u32 = 0xa1e38b93;
+
+/** The sum of the hashes of a table's lines: see src/snapshot/digest.ts, which does the same for texts. */
+export class Digest {
+  static a: u32 = 0;
+  static b: u32 = 0;
+  static c: u32 = 0;
+  static d: u32 = 0;
+
+  static begin(): void {
+    Digest.a = 0;
+    Digest.b = 0;
+    Digest.c = 0;
+    Digest.d = 0;
+  }
+
+  /** Adds the MurmurHash3 (x86, 128 bit, seed 0) of some bytes. */
+  static add(start: usize, end: usize): void {
+    const length = <u32>(end - start);
+    let h1: u32 = 0;
+    let h2: u32 = 0;
+    let h3: u32 = 0;
+    let h4: u32 = 0;
+    let at = start;
+    for (; at + 16 <= end; at += 16) {
+      h1 ^= rotl(load<u32>(at) * C1, 15) * C2;
+      h1 = (rotl(h1, 19) + h2) * 5 + 0x561ccd1b;
+      h2 ^= rotl(load<u32>(at, 4) * C2, 16) * C3;
+      h2 = (rotl(h2, 17) + h3) * 5 + 0x0bcaa747;
+      h3 ^= rotl(load<u32>(at, 8) * C3, 17) * C4;
+      h3 = (rotl(h3, 15) + h4) * 5 + 0x96cd1c35;
+      h4 ^= rotl(load<u32>(at, 12) * C4, 18) * C1;
+      h4 = (rotl(h4, 13) + h1) * 5 + 0x32ac3b17;
+    }
+    h1 ^= rotl(rest(at, end) * C1, 15) * C2;
+    h2 ^= rotl(rest(at + 4, end) * C2, 16) * C3;
+    h3 ^= rotl(rest(at + 8, end) * C3, 17) * C4;
+    h4 ^= rotl(rest(at + 12, end) * C4, 18) * C1;
+    h1 ^= length;
+    h2 ^= length;
+    h3 ^= length;
+    h4 ^= length;
+    h1 += h2 + h3 + h4;
+    h2 += h1;
+    h3 += h1;
+    h4 += h1;
+    h1 = mixed(h1);
+    h2 = mixed(h2);
+    h3 = mixed(h3);
+    h4 = mixed(h4);
+    h1 += h2 + h3 + h4;
+    Digest.a += h1;
+    Digest.b += h2 + h1;
+    Digest.c += h3 + h1;
+    Digest.d += h4 + h1;
+  }
+}
+
+/** Up to four bytes, little-endian; 0 when there is none left. */
+// @ts-expect-error: decorator
+@inline
+function rest(at: usize, end: usize): u32 {
+  if (at >= end) return 0;
+  const word = load<u32>(at);
+  const left = <u32>(end - at);
+  return left >= 4 ? word : word & ((1 << (left * 8)) - 1);
+}
+
+// @ts-expect-error: decorator
+@inline
+function mixed(value: u32): u32 {
+  let h = value;
+  h = (h ^ (h >> 16)) * 0x85ebca6b;
+  h = (h ^ (h >> 13)) * 0xc2b2ae35;
+  return h ^ (h >> 16);
+}
