@@ -46,8 +46,6 @@ function finish(valueEnd: usize, object: bool): usize {
  * `{"_creationTime":1795409831284.8787,"_id":"..."` in one go: nearly every line begins so. The place behind the id's
  * quote, or FAIL when the line has another form, right or wrong.
  */
-// @ts-expect-error: decorator
-@inline
 function usualStart(start: usize): usize {
   if (load<u64>(start) !== CREA || load<u64>(start, 8) !== TIME || load<u8>(start, 16) !== COLON) return FAIL;
   const first = load<u8>(start, VALUE);

@@ -16,12 +16,6 @@ for (let value: u32 = 0, letter: u32 = 0x30; value < 32; letter += 1) {
   value += 1;
 }
 
-// @ts-expect-error: decorator
-@inline
-function valueAt(at: usize, offset: usize): u32 {
-  return load<u8>(VALUES + load<u8>(at + offset));
-}
-
 /** The table number of the id that stands at `start`, or 0 when it is no id or its checksum is wrong. */
 export function tableNumber(start: usize, end: usize): f64 {
   return end - start === USUAL_LENGTH ? usualNumber(start) : anyNumber(start, end);
@@ -29,47 +23,66 @@ export function tableNumber(start: usize, end: usize): f64 {
 
 /**
  * The same for ids of 32 characters, which all real ones have: numbers 128 to 16383 in two bytes, 20 bytes altogether. It
- * is done for every document, so five bytes at a time.
+ * is done for every document, so 16 characters at a time.
  */
 function usualNumber(start: usize): f64 {
-  let sum: u32 = 0;
-  let sums: u32 = 0;
-  let table: u32 = 0;
-  // a value of 32 is no letter of the alphabet
-  let seen: u32 = 0;
-  let at = start;
-  while (true) {
-    const a = valueAt(at, 0);
-    const b = valueAt(at, 1);
-    const c = valueAt(at, 2);
-    const d = valueAt(at, 3);
-    const e = valueAt(at, 4);
-    const f = valueAt(at, 5);
-    const g = valueAt(at, 6);
-    const h = valueAt(at, 7);
-    seen |= a | b | c | d | e | f | g | h;
-    const high = (a << 15) | (b << 10) | (c << 5) | d;
-    const low = (e << 15) | (f << 10) | (g << 5) | h;
-    if (at === start) {
-      if (high >> 19 !== 1 || ((high >> 11) & 1) !== 0) return anyNumber(start, start + USUAL_LENGTH);
-      table = ((high >> 12) & 0x7f) | (((high >> 4) & 0x7f) << 7);
-    }
-    sum += high >> 12;
-    sums += sum;
-    sum += (high >> 4) & 0xff;
-    sums += sum;
-    sum += ((high & 0xf) << 4) | (low >> 16);
-    sums += sum;
-    if (at === start + USUAL_LENGTH - 8) {
-      const right = (sum & 0xff) === ((low >> 8) & 0xff) && (sums & 0xff) === (low & 0xff);
-      return right && seen < NONE ? <f64>table : 0;
-    }
-    sum += (low >> 8) & 0xff;
-    sums += sum;
-    sum += low & 0xff;
-    sums += sum;
-    at += 8;
-  }
+  const first = valuesPlusOne(v128.load(start));
+  const second = valuesPlusOne(v128.load(start, 16));
+  if (!i8x16.all_true(first) || !i8x16.all_true(second)) return 0;
+  // two groups of five bytes in each, the first of a group being the highest: bytes 0 to 9, 10 to 19
+  const a = groups(i8x16.sub(first, i8x16.splat(1)));
+  const b = groups(i8x16.sub(second, i8x16.splat(1)));
+  const head = i64x2.extract_lane(a, 0);
+  const low = <u32>(head >> 32);
+  const high = <u32>(head >> 24) & 0xff;
+  if (low < 0x80 || high >= 0x80) return anyNumber(start, start + USUAL_LENGTH);
+  const a1 = i16x8.extend_low_i8x16_u(a);
+  const a2 = i16x8.extend_high_i8x16_u(a);
+  const b1 = i16x8.extend_low_i8x16_u(b);
+  const b2 = i16x8.extend_high_i8x16_u(b);
+  const bytes = i16x8.add(i16x8.add(a1, a2), b1);
+  const sum = i32x4.add(i32x4.dot_i16x8_s(bytes, i16x8.splat(1)), i32x4.dot_i16x8_s(b2, i16x8(0, 0, 1, 1, 1, 0, 0, 0)));
+  // of the 18 sums so far, the first byte is in each, the last in one
+  const sums = i32x4.add(
+    i32x4.add(
+      i32x4.dot_i16x8_s(a1, i16x8(14, 15, 16, 17, 18, 0, 0, 0)),
+      i32x4.dot_i16x8_s(a2, i16x8(9, 10, 11, 12, 13, 0, 0, 0)),
+    ),
+    i32x4.add(
+      i32x4.dot_i16x8_s(b1, i16x8(4, 5, 6, 7, 8, 0, 0, 0)),
+      i32x4.dot_i16x8_s(b2, i16x8(0, 0, 1, 2, 3, 0, 0, 0)),
+    ),
+  );
+  const tail = <u32>i64x2.extract_lane(b, 1);
+  const right = (total(sum) & 0xff) === ((tail >> 8) & 0xff) && (total(sums) & 0xff) === (tail & 0xff);
+  return right ? <f64>((low & 0x7f) | (high << 7)) : 0;
+}
+
+/** Of 16 characters: each value in the alphabet and 1, or 0 for a character that is none. */
+function valuesPlusOne(characters: v128): v128 {
+  // an index beyond 15 gives 0
+  const digits = i8x16(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 0, 0, 0, 0);
+  const aToO = i8x16(0, 11, 12, 13, 14, 15, 16, 17, 18, 0, 19, 20, 0, 21, 22, 0);
+  const pToZ = i8x16(23, 24, 25, 26, 27, 0, 28, 29, 30, 31, 32, 0, 0, 0, 0, 0);
+  return v128.or(
+    i8x16.swizzle(digits, i8x16.sub(characters, i8x16.splat(0x30))),
+    v128.or(
+      i8x16.swizzle(aToO, i8x16.sub(characters, i8x16.splat(0x60))),
+      i8x16.swizzle(pToZ, i8x16.sub(characters, i8x16.splat(0x70))),
+    ),
+  );
+}
+
+/** Of 16 values of five bits: two numbers of forty. */
+function groups(values: v128): v128 {
+  const tens = v128.or(i16x8.shl(v128.and(values, i16x8.splat(0xff)), 5), i16x8.shr_u(values, 8));
+  const twenties = v128.or(i32x4.shl(v128.and(tens, i32x4.splat(0xffff)), 10), i32x4.shr_u(tens, 16));
+  return v128.or(i64x2.shl(v128.and(twenties, i64x2.splat(0xffffffff)), 20), i64x2.shr_u(twenties, 32));
+}
+
+function total(words: v128): u32 {
+  const low = i32x4.extract_lane(words, 0) + i32x4.extract_lane(words, 1);
+  return low + i32x4.extract_lane(words, 2) + i32x4.extract_lane(words, 3);
 }
 
 function anyNumber(start: usize, end: usize): f64 {
@@ -83,7 +96,7 @@ function anyNumber(start: usize, end: usize): f64 {
   let sum: u32 = 0;
   let sums: u32 = 0;
   for (let at = start; at < end; at += 1) {
-    const value = valueAt(at, 0);
+    const value = <u32>load<u8>(VALUES + load<u8>(at));
     if (value === NONE) return 0;
     word = ((word << 5) | value) & 0xfff;
     bits += 5;
@@ -91,7 +104,7 @@ function anyNumber(start: usize, end: usize): f64 {
     bits -= 8;
     const byte = (word >> bits) & 0xff;
     if (tableBytes === 0) {
-      table += <u64>(byte & 0x7f) << (7 * count);
+      table += (<u64>(byte & 0x7f)) << (7 * count);
       if (byte < 0x80) tableBytes = count + 1;
       else if (count === 4) return 0;
     }

@@ -18,8 +18,6 @@ const SAFE_BEFORE_EXPONENT: usize = 200;
 const SAFE_EXPONENT: usize = 2;
 
 /** Behind the number, or FAIL. */
-// @ts-expect-error: decorator
-@inline
 export function numberEnd(start: usize): usize {
   const digits = load<u8>(start) === MINUS ? start + 1 : start;
   let at = digitsEnd(digits);

@@ -13,8 +13,6 @@ const FALS: u32 = 0x736c6166;
 const NULL: u32 = 0x6c6c756e;
 
 /** Behind the closing quote of a string; `at` is behind the opening one. UTF-8 is checked elsewhere. */
-// @ts-expect-error: decorator
-@inline
 export function stringEnd(start: usize): usize {
   let at = start;
   while (true) {
@@ -37,8 +35,6 @@ export function stringEnd(start: usize): usize {
 }
 
 /** The next byte of a field's name that is none of the ASCII characters which the backend lets be there unescaped. */
-// @ts-expect-error: decorator
-@inline
 export function plainNameEnd(start: usize): usize {
   let at = start;
   while (true) {
@@ -54,8 +50,6 @@ export function plainNameEnd(start: usize): usize {
 }
 
 /** Behind as many digits as there are, maybe none. */
-// @ts-expect-error: decorator
-@inline
 export function digitsEnd(start: usize): usize {
   let at = start;
   while (true) {
@@ -104,8 +98,6 @@ function hex(start: usize): i32 {
 }
 
 /** Behind `true`, `false` or `null`. */
-// @ts-expect-error: decorator
-@inline
 export function literalEnd(at: usize): usize {
   const word = load<u32>(at);
   if (word === TRUE || word === NULL) return at + 4;
@@ -113,8 +105,6 @@ export function literalEnd(at: usize): usize {
 }
 
 /** Behind blanks; the line break is none of them. */
-// @ts-expect-error: decorator
-@inline
 export function blanksEnd(start: usize): usize {
   let at = start;
   for (let byte = load<u8>(at); byte === SPACE || byte === 0x09 || byte === 0x0d; byte = load<u8>(at)) at += 1;

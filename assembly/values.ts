@@ -39,8 +39,6 @@ const FRAME: usize = 32;
 const FRAMES: usize = memory.data(32 * (4 * 64 + 2), 16);
 
 /** Opens the outermost object, behind two fields of which the last is `_id`. */
-// @ts-expect-error: decorator
-@inline
 export function openUsual(start: usize, id: usize): void {
   openFrame(FRAMES, start, false);
   store<u32>(FRAMES, 2, COUNT);
@@ -48,8 +46,6 @@ export function openUsual(start: usize, id: usize): void {
   store<u32>(FRAMES, <u32>(id - 3), NAME_END);
 }
 
-// @ts-expect-error: decorator
-@inline
 function openFrame(frame: usize, start: usize, array: bool): void {
   store<u32>(frame, <u32>start, OPENED);
   store<u32>(frame, 1, COUNT);
@@ -142,8 +138,6 @@ function wrappedEnd(start: usize): usize {
 }
 
 /** The place of a field's value; its name and its colon as nearly all are, or whatever they look like. */
-// @ts-expect-error: decorator
-@inline
 function fieldValue(start: usize, frame: usize): usize {
   const name = start + 1;
   const end = plainNameEnd(name);
@@ -161,14 +155,12 @@ function fieldValue(start: usize, frame: usize): usize {
 }
 
 /** Whether a name is greater than the one before, 0 when there is none. */
-// @ts-expect-error: decorator
-@inline
 function follows(before: usize, beforeEnd: usize, name: usize, end: usize): bool {
   if (before === 0) return true;
   // eight letters at once decide only within this name; the other one's quote is less than any letter that differs there
-  const a = bswap(load<u64>(before));
-  const b = bswap(load<u64>(name));
-  if (b > a && <usize>(clz(a ^ b) >> 3) < end - name) return true;
+  const differing = load<u64>(before) ^ load<u64>(name);
+  const first = <usize>(ctz(differing) >> 3);
+  if (differing !== 0 && first < end - name && load<u8>(name + first) > load<u8>(before + first)) return true;
   return less(before, beforeEnd, name, end);
 }
 
