@@ -35,10 +35,13 @@ export class Digest {
       h4 ^= rotl(load<u32>(at, 12) * C4, 18) * C1;
       h4 = times5(rotl(h4, 13) + h1) + 0x32ac3b17;
     }
-    h1 ^= rotl(rest(at, end) * C1, 15) * C2;
-    h2 ^= rotl(rest(at + 4, end) * C2, 16) * C3;
-    h3 ^= rotl(rest(at + 8, end) * C3, 17) * C4;
-    h4 ^= rotl(rest(at + 12, end) * C4, 18) * C1;
+    // what is left as if zeros followed, which change nothing
+    const index = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const rest = v128.and(v128.load(at), i8x16.lt_u(index, i8x16.splat(<u8>(end - at))));
+    h1 ^= rotl(<u32>i32x4.extract_lane(rest, 0) * C1, 15) * C2;
+    h2 ^= rotl(<u32>i32x4.extract_lane(rest, 1) * C2, 16) * C3;
+    h3 ^= rotl(<u32>i32x4.extract_lane(rest, 2) * C3, 17) * C4;
+    h4 ^= rotl(<u32>i32x4.extract_lane(rest, 3) * C4, 18) * C1;
     h1 ^= length;
     h2 ^= length;
     h3 ^= length;
@@ -57,14 +60,6 @@ export class Digest {
     Digest.c += h3 + h1;
     Digest.d += h4 + h1;
   }
-}
-
-/** Up to four bytes, little-endian; 0 when there is none left. */
-function rest(at: usize, end: usize): u32 {
-  if (at >= end) return 0;
-  const word = load<u32>(at);
-  const left = <u32>(end - at);
-  return left >= 4 ? word : word & ((1 << (left * 8)) - 1);
 }
 
 function mixed(value: u32): u32 {

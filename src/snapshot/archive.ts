@@ -20,7 +20,7 @@ const DEFLATED = 8;
 const DEFLATE_MOST = 1032;
 const CHUNK = 256 * 1024;
 /** Unpacked, at a time: each piece is a hand-over between threads, and all that reads it finds it in the processor's cache. */
-const UNPACKED = 256 * 1024;
+const UNPACKED = 512 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
 
@@ -150,7 +150,10 @@ export class Archive {
     const inflate = createInflateRaw({ chunkSize: UNPACKED });
     try {
       await pipeline(this.#raw(start, start + entry.packed), inflate, async (output: AsyncIterable<Buffer>) => {
-        for await (const chunk of output) check.take(chunk);
+        for await (const chunk of output) {
+          check.take(chunk);
+          release(chunk);
+        }
       });
     } catch (error) {
       throw error instanceof Defect ? error : unpackError(entry.name, error);
@@ -195,6 +198,14 @@ export class Archive {
       at += bytesRead;
     }
   }
+}
+
+/**
+ * Gives the memory of an unpacked piece back at once where nothing more is put into it: the next one then has memory that
+ * the processor's cache still holds. Left to itself, the engine collects a quarter of a gigabyte first.
+ */
+function release({ buffer, byteOffset, length }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && byteOffset + length === buffer.byteLength) buffer.transfer(0);
 }
 
 function entryOf(raw: yauzl.Entry): ArchiveEntry {
