@@ -1,9 +1,9 @@
 /**
- * Builds what a runner executes: the scanner's module (bin/scanner.ts), `tsc` into lib/, then one self-contained bundle for each file of src/entries into
- * dist/<entry>/index.js, with the licences of what it contains beside it.
+ * Builds what a runner executes: the scanner's module (bin/scanner.ts), `tsc` into lib/, then one self-contained bundle for
+ * each file of src/entries into dist/<entry>/index.js, with the licences of what it contains beside it.
  *
- *     node bin/build.ts           writes dist/
- *     node bin/build.ts --check   builds elsewhere and fails when dist/ is not what the sources give
+ *     node bin/build.ts           writes the module and dist/
+ *     node bin/build.ts --check   builds elsewhere and fails when either is not what the sources give
  */
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";

@@ -12,7 +12,7 @@ const compiler = join(root, "node_modules", "assemblyscript", "bin", "asc.js");
 const source = join(root, "assembly", "lines.ts");
 const target = join(root, "src", "snapshot", "scanner.wasm.ts");
 /** No assertions and nothing that collects garbage: the module holds no objects. Without `abort` it imports only ours. */
-const OPTIONS = ["-O3", "--converge", "--noAssert", "--runtime", "stub", "--enable", "simd", "--use", "abort="];
+const OPTIONS = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd", "--use", "abort="];
 
 async function compiled(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "scanner-"));
