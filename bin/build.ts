@@ -1,14 +1,15 @@
 /**
- * Builds what a runner executes: `tsc` into lib/, then one self-contained bundle for each file of src/entries into
- * dist/<entry>/index.js, with the licences of what it contains beside it.
+ * Builds what a runner executes: the scanner's module (bin/scanner.ts), `tsc` into lib/, then one self-contained bundle for
+ * each file of src/entries into dist/<entry>/index.js, with the licences of what it contains beside it.
  *
- *     node bin/build.ts           writes dist/
- *     node bin/build.ts --check   builds elsewhere and fails when dist/ is not what the sources give
+ *     node bin/build.ts           writes the module and dist/
+ *     node bin/build.ts --check   builds elsewhere and fails when either is not what the sources give
  */
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { transform } from "esbuild";
 import { systemExec } from "../src/system/exec.ts";
+import { buildScanner } from "./scanner.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const lib = join(root, "lib");
@@ -126,6 +127,7 @@ async function differences(left: string, right: string): Promise<string[]> {
 }
 
 async function main(check: boolean): Promise<void> {
+  await buildScanner(check);
   await build(fresh);
   await report(fresh);
   if (!check) {

@@ -93,7 +93,7 @@ const DEFECTS = {
   "json-not-object": ["error", "The line is no JSON object; a restore would fail."],
   "line-empty": ["error", "The line is empty; a restore would fail."],
   "line-unfinished": ["error", "The last line has no line break: the file was cut, or changed after it was made."],
-  "line-too-long": ["error", "The line is longer than any document can be (%)."],
+  "line-too-long": ["error", "The line is longer than any document can be: more than 8 MiB."],
   bom: ["error", "The file begins with a byte order mark; a restore would fail."],
   "not-utf8": ["error", "The line is not valid UTF-8; a restore would fail."],
   "key-twice": ["error", "A field is there twice in one object; a restore would keep only the last one."],

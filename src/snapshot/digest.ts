@@ -17,25 +17,23 @@ export class LinesDigest {
   /** The hash of the last line; valid until the next one. */
   readonly #hash = new Int32Array(4);
 
-  /** @param view over the same memory as the bytes of the line */
-  add(view: DataView, start: number, end: number): void {
-    murmur(view, start, end, this.#hash);
+  add(line: string): void {
+    murmur(Buffer.from(line), this.#hash);
     this.#a = (this.#a + (this.#hash[0] ?? 0)) | 0;
     this.#b = (this.#b + (this.#hash[1] ?? 0)) | 0;
     this.#c = (this.#c + (this.#hash[2] ?? 0)) | 0;
     this.#d = (this.#d + (this.#hash[3] ?? 0)) | 0;
   }
 
-  /** A line that is there as text. */
-  addText(line: string): void {
-    const bytes = Buffer.from(line);
-    this.add(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
-  }
-
   /** 32 hex digits. */
   get hex(): string {
-    return [this.#a, this.#b, this.#c, this.#d].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
+    return hexOf([this.#a, this.#b, this.#c, this.#d]);
   }
+}
+
+/** 8 hex digits for each word. */
+export function hexOf(words: readonly number[]): string {
+  return words.map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
 const C1 = 0x239b961b;
@@ -44,14 +42,15 @@ const C3 = 0x38b34ae5;
 const C4 = 0xa1e38b93;
 
 /** MurmurHash3_x86_128 by Austin Appleby (public domain); the tests compute the value that he published to prove one. */
-export function murmur(view: DataView, start: number, end: number, out: Int32Array, seed = 0): void {
-  const length = end - start;
+export function murmur(bytes: Uint8Array, out: Int32Array, seed = 0): void {
+  const { length } = bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   let h1 = seed;
   let h2 = seed;
   let h3 = seed;
   let h4 = seed;
-  let at = start;
-  for (const last = end - 16; at <= last; at += 16) {
+  let at = 0;
+  for (const last = length - 16; at <= last; at += 16) {
     let k = Math.imul(view.getInt32(at, true), C1);
     h1 ^= Math.imul((k << 15) | (k >>> 17), C2);
     h1 = (Math.imul(((h1 << 19) | (h1 >>> 13)) + h2, 5) + 0x561ccd1b) | 0;
@@ -65,14 +64,14 @@ export function murmur(view: DataView, start: number, end: number, out: Int32Arr
     h4 ^= Math.imul((k << 18) | (k >>> 14), C1);
     h4 = (Math.imul(((h4 << 13) | (h4 >>> 19)) + h1, 5) + 0x32ac3b17) | 0;
   }
-  if (at < end) {
-    let k = Math.imul(rest(view, at + 12, end), C4);
+  if (at < length) {
+    let k = Math.imul(rest(view, at + 12, length), C4);
     h4 ^= Math.imul((k << 18) | (k >>> 14), C1);
-    k = Math.imul(rest(view, at + 8, end), C3);
+    k = Math.imul(rest(view, at + 8, length), C3);
     h3 ^= Math.imul((k << 17) | (k >>> 15), C4);
-    k = Math.imul(rest(view, at + 4, end), C2);
+    k = Math.imul(rest(view, at + 4, length), C2);
     h2 ^= Math.imul((k << 16) | (k >>> 16), C3);
-    k = Math.imul(rest(view, at, end), C1);
+    k = Math.imul(rest(view, at, length), C1);
     h1 ^= Math.imul((k << 15) | (k >>> 17), C2);
   }
   h1 ^= length;

@@ -1,6 +1,5 @@
 import { murmur } from "./digest.ts";
-import { LineScanner } from "./line-scanner.ts";
-import { type LineSink, Lines } from "./lines.ts";
+import type { LineScanner, LineSink, ScannedLine } from "./line-scanner.ts";
 
 export interface DocumentSink {
   /** @param hash 52 bits of the line's hash @param line from 1 */
@@ -12,38 +11,37 @@ export interface DocumentSink {
  * `parts`. So ids can be compared in flat memory, by reading the table once for each part.
  */
 export class DocumentReader implements LineSink {
-  readonly #scanner = new LineScanner();
-  readonly #lines = new Lines(this, this.#scanner);
+  readonly #scanner: LineScanner;
   readonly #hash = new Int32Array(4);
   readonly #sink: DocumentSink;
   readonly #part: number;
   readonly #parts: number;
 
-  constructor(sink: DocumentSink, part: number, parts: number) {
+  constructor(scanner: LineScanner, sink: DocumentSink, part: number, parts: number) {
+    this.#scanner = scanner;
     this.#sink = sink;
     this.#part = part;
     this.#parts = parts;
+    scanner.begin(this);
   }
 
   push(chunk: Buffer): void {
-    this.#lines.push(chunk);
+    this.#scanner.push(chunk);
   }
 
   end(): void {
-    this.#lines.end();
+    this.#scanner.end();
   }
 
   defect(): void {}
 
-  line(bytes: Uint8Array, view: DataView, start: number, end: number): void {
-    const scanner = this.#scanner;
-    if (scanner.idTable === 0) return;
-    const at = scanner.idStart;
-    if (view.getUint32(at + 8, true) % this.#parts !== this.#part) return;
-    const id = Buffer.from(bytes.buffer, bytes.byteOffset + at, scanner.idEnd - at).toString("latin1");
-    murmur(view, start, end, this.#hash);
+  line({ start, end, idStart, idEnd, idTable }: ScannedLine, number: number): void {
+    if (idTable === 0) return;
+    const { memory } = this.#scanner;
+    if (memory.readUInt32LE(idStart + 8) % this.#parts !== this.#part) return;
+    murmur(memory.subarray(start, end), this.#hash);
     const [high = 0, low = 0] = this.#hash;
-    this.#sink.document(id, (high >>> 0) * 2 ** 20 + (low & 0xfffff), this.#lines.count);
+    this.#sink.document(memory.toString("latin1", idStart, idEnd), (high >>> 0) * 2 ** 20 + (low & 0xfffff), number);
   }
 }
 

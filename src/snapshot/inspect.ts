@@ -8,6 +8,7 @@ import { placeOf, tableKey } from "./entries.ts";
 import { Findings } from "./findings.ts";
 import type { Inspection } from "./inspection.ts";
 import { judgeLayout, type Parts } from "./layout.ts";
+import { LineScanner } from "./line-scanner.ts";
 import { NumbersReader } from "./numbers-reader.ts";
 import { firstRepeatedId } from "./repeated-ids.ts";
 import { restoreFindings } from "./roads.ts";
@@ -52,6 +53,7 @@ class Inspector {
   readonly #findings = new Findings();
   readonly #parts: Parts = { tables: new Map(), schemas: new Map(), numbers: new Map(), storage: new Map() };
   readonly #names = new TextSet();
+  readonly #scanner = new LineScanner();
   #readme = false;
   readonly #folders = new Set<string>();
   /** Of each entry, one after another: its start, the end of its data, and the latest end of what may follow that. */
@@ -119,13 +121,14 @@ class Inspector {
       reader.end();
       if (reader instanceof TableReader && reader.unordered) await this.#judgeIds(archive, entry, reader);
     } catch (error) {
+      if (reader instanceof TableReader) reader.settle();
       this.#take(error);
     }
   }
 
   async #judgeIds(archive: Archive, entry: ArchiveEntry, table: TableReader): Promise<void> {
-    const line = await firstRepeatedId(archive, entry, table.documents);
-    if (line !== undefined) table.defect("id-twice", line);
+    const line = await firstRepeatedId(archive, entry, table.documents, this.#scanner);
+    if (line !== undefined) table.addRepeatedId(line);
   }
 
   #readerOf({ name, size }: ArchiveEntry): Reader {
@@ -135,16 +138,21 @@ class Inspector {
     switch (entry.role) {
       case "documents": {
         const key = tableKey(entry.component, entry.table);
-        return this.#once(tables, key, new TableReader(entry.component, entry.table, name), name);
+        return this.#once(tables, key, new TableReader(entry.component, entry.table, name, this.#scanner), name);
       }
       case "schema":
-        return this.#once(schemas, tableKey(entry.component, entry.table), new SchemaReader(name), name);
+        return this.#once(schemas, tableKey(entry.component, entry.table), new SchemaReader(name, this.#scanner), name);
       case "numbers":
-        return this.#once(numbers, entry.component, new NumbersReader(entry.component, name, this.#findings), name);
+        return this.#once(
+          numbers,
+          entry.component,
+          new NumbersReader(entry.component, name, this.#findings, this.#scanner),
+          name,
+        );
       case "metadata": {
         const storage = this.#storage(entry.component);
         if (storage.listed) this.#findings.add("table-twice", name);
-        return { push: (chunk) => storage.push(chunk), end: () => storage.endOfLines() };
+        return storage.lines();
       }
       case "file":
         return this.#storage(entry.component).file(entry.id, name, size);
@@ -171,7 +179,7 @@ class Inspector {
   }
 
   #storage(component: string): StorageReader {
-    const storage = this.#parts.storage.get(component) ?? new StorageReader(component, this.#findings);
+    const storage = this.#parts.storage.get(component) ?? new StorageReader(component, this.#findings, this.#scanner);
     this.#parts.storage.set(component, storage);
     return storage;
   }

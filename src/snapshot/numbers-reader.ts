@@ -1,6 +1,6 @@
 import type { DefectKind } from "./defects.ts";
 import type { Findings } from "./findings.ts";
-import { type LineSink, Lines } from "./lines.ts";
+import type { LineScanner, LineSink, ScannedLine } from "./line-scanner.ts";
 
 /** User tables start here in every component (contract 7.2). */
 const FIRST_USER_TABLE = 10001;
@@ -12,31 +12,31 @@ export class NumbersReader implements LineSink {
   readonly component: string;
   readonly byName = new Map<string, number>();
   readonly #numbers = new Set<number>();
-  readonly #lines = new Lines(this);
+  readonly #scanner: LineScanner;
   readonly #findings: Findings;
 
-  constructor(component: string, entry: string, findings: Findings) {
+  constructor(component: string, entry: string, findings: Findings, scanner: LineScanner) {
     this.component = component;
     this.entry = entry;
     this.#findings = findings;
+    this.#scanner = scanner;
+    scanner.begin(this);
   }
 
   push(chunk: Buffer): void {
-    this.#lines.push(chunk);
+    this.#scanner.push(chunk);
   }
 
   end(): void {
-    this.#lines.end();
+    this.#scanner.end();
   }
 
   defect(kind: DefectKind, line: number, detail?: string): void {
     this.#findings.add(kind, `${this.entry} line ${line}`, detail);
   }
 
-  line(bytes: Uint8Array, _view: DataView, start: number, end: number): void {
-    const line = this.#lines.count;
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
-    const found = entryOf(text);
+  line(scanned: ScannedLine, line: number): void {
+    const found = entryOf(this.#scanner.textOf(scanned));
     if (typeof found === "string") {
       this.defect("tables-line", line, found);
       return;

@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { Archive, type ArchiveEntry } from "./archive.ts";
 import { placeOf } from "./entries.ts";
-import { centralRecord, endRecords, localHeader, type WrittenEntry } from "./zip-records.ts";
+import { type CopiedEntry, zipCopy } from "./zip-copy.ts";
 
 /**
  * Writes the archive to upload when some entries must be left out. The others are copied as they are packed, byte by
@@ -21,7 +21,7 @@ export async function rewriteSnapshot(
     const hash = createHash("sha256");
     let bytes = 0;
     const counted = async function* (): AsyncGenerator<Buffer> {
-      for await (const chunk of rewritten(archive, leaveOut)) {
+      for await (const chunk of zipCopy(archive, kept(archive, leaveOut))) {
         hash.update(chunk);
         bytes += chunk.length;
         yield chunk;
@@ -34,38 +34,13 @@ export async function rewriteSnapshot(
   }
 }
 
-async function* rewritten(archive: Archive, leaveOut: readonly string[]): AsyncGenerator<Buffer> {
+async function* kept(archive: Archive, leaveOut: readonly string[]): AsyncGenerator<CopiedEntry> {
   const missing = new Set(leaveOut);
-  const written: WrittenEntry[] = [];
-  let at = 0;
   for await (const entry of archive.entries()) {
-    if (leaveOut.includes(plainName(entry))) {
-      missing.delete(plainName(entry));
-      continue;
-    }
-    const kept = {
-      name: entry.raw.fileNameRaw,
-      flags: entry.flags,
-      method: entry.method,
-      crc: entry.crc,
-      size: entry.size,
-      packed: entry.packed,
-      offset: at,
-    };
-    written.push(kept);
-    const header = localHeader(kept);
-    yield header;
-    yield* archive.packed(entry);
-    at += header.length + entry.packed;
+    if (leaveOut.includes(plainName(entry))) missing.delete(plainName(entry));
+    else yield { entry, name: entry.raw.fileNameRaw };
   }
   if (missing.size > 0) throw new Error(`not in the snapshot: ${[...missing].join(", ")}`);
-  const start = at;
-  for (const entry of written) {
-    const record = centralRecord(entry);
-    at += record.length;
-    yield record;
-  }
-  yield endRecords(written.length, start, at - start);
 }
 
 /** Without a folder in front, which the importer ignores too. */

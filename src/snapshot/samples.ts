@@ -2,6 +2,7 @@ import { Archive, type ArchiveEntry } from "./archive.ts";
 import { DocumentReader, IDS_AT_ONCE, partsOf } from "./document-reader.ts";
 import { placeOf, tableKey } from "./entries.ts";
 import type { TableFacts } from "./inspection.ts";
+import { LineScanner } from "./line-scanner.ts";
 
 /** Ids of documents that two snapshots do not agree on, some of each kind. */
 export interface TableSamples {
@@ -37,10 +38,15 @@ export async function sampleDifferences(
     try {
       const wanted = new Set(tables.map(({ component, name }) => tableKey(component, name)));
       const [left, right] = [await documentEntries(first, wanted), await documentEntries(second, wanted)];
+      const scanner = new LineScanner();
       const samples: TableSamples[] = [];
       for (const table of tables) {
         const key = tableKey(table.component, table.name);
-        samples.push(await compareTable(table, [first, left.get(key)], [second, right.get(key)], idsAtOnce));
+        const sides = [
+          { archive: first, entry: left.get(key), scanner },
+          { archive: second, entry: right.get(key), scanner },
+        ] as const;
+        samples.push(await compareTable(table, sides, idsAtOnce));
       }
       return samples;
     } finally {
@@ -62,12 +68,17 @@ async function documentEntries(archive: Archive, wanted: ReadonlySet<string>): P
   return entries;
 }
 
-type Side = readonly [Archive, ArchiveEntry | undefined];
+interface Side {
+  readonly archive: Archive;
+  /** Undefined where the snapshot does not have the table. */
+  readonly entry: ArchiveEntry | undefined;
+  /** One for both: they are read by turns. */
+  readonly scanner: LineScanner;
+}
 
 async function compareTable(
   { component, name, documents }: Table,
-  first: Side,
-  second: Side,
+  [first, second]: readonly [Side, Side],
   idsAtOnce: number,
 ): Promise<TableSamples> {
   const missing: string[] = [];
@@ -90,13 +101,13 @@ async function compareTable(
 }
 
 async function readPart(
-  [archive, entry]: Side,
+  { archive, entry, scanner }: Side,
   part: number,
   parts: number,
   document: (id: string, hash: number) => void,
 ): Promise<void> {
   if (entry === undefined) return;
-  const reader = new DocumentReader({ document }, part, parts);
+  const reader = new DocumentReader(scanner, { document }, part, parts);
   await archive.read(entry, (chunk) => reader.push(chunk));
   reader.end();
 }

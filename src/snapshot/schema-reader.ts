@@ -1,37 +1,38 @@
 import type { DefectKind } from "./defects.ts";
-import { type LineSink, Lines } from "./lines.ts";
+import type { LineScanner, LineSink, ScannedLine } from "./line-scanner.ts";
 import { readShape, type Shape } from "./shape.ts";
 import type { TableEncoding } from "./table-reader.ts";
 
 /** One `generated_schema.jsonl`: how the values of its table are written. */
 export class SchemaReader implements LineSink {
   readonly entry: string;
-  readonly #lines = new Lines(this);
+  readonly #scanner: LineScanner;
   encoding: TableEncoding = "none";
   shape: Shape | undefined;
   /** Lines for single documents follow the shape. */
   overrides = 0;
   problem: string | undefined;
 
-  constructor(entry: string) {
+  constructor(entry: string, scanner: LineScanner) {
     this.entry = entry;
+    this.#scanner = scanner;
+    scanner.begin(this);
   }
 
   push(chunk: Buffer): void {
-    this.#lines.push(chunk);
+    this.#scanner.push(chunk);
   }
 
   end(): void {
-    this.#lines.end();
-    if (this.#lines.count === 0) this.problem ??= "it is empty";
+    this.#scanner.end();
+    if (this.#scanner.lines === 0) this.problem ??= "it is empty";
   }
 
-  line(bytes: Uint8Array, _view: DataView, start: number, end: number): void {
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
-    const value = parsed(text);
-    if (this.#lines.count === 1) this.#takeShape(value);
+  line(scanned: ScannedLine, line: number): void {
+    const value = parsed(this.#scanner.textOf(scanned));
+    if (line === 1) this.#takeShape(value);
     else if (typeof value === "object" && value !== null && !Array.isArray(value)) this.overrides += 1;
-    else this.problem ??= `line ${this.#lines.count} is no JSON object`;
+    else this.problem ??= `line ${line} is no JSON object`;
   }
 
   defect(kind: DefectKind, line: number): void {

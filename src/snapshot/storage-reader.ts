@@ -1,13 +1,11 @@
 import { createHash, type Hash, hash as hashOf } from "node:crypto";
 import type { DefectKind } from "./defects.ts";
 import { LinesDigest } from "./digest.ts";
-import { tableNumberOfText } from "./document-id.ts";
 import { prefixOf } from "./entries.ts";
 import type { Findings } from "./findings.ts";
 import type { StorageFacts } from "./inspection.ts";
-import { FLAG } from "./line-flags.ts";
-import { LineScanner } from "./line-scanner.ts";
-import { type LineSink, Lines } from "./lines.ts";
+import * as FLAG from "./line-flags.ts";
+import type { LineScanner, LineSink, ScannedLine } from "./line-scanner.ts";
 import { StoredFiles } from "./stored-files.ts";
 import { TextSet } from "./text-set.ts";
 
@@ -20,8 +18,7 @@ export class StorageReader implements LineSink {
   /** `_storage/documents.jsonl` was there. */
   listed = false;
   readonly #findings: Findings;
-  readonly #lines: Lines;
-  readonly #scanner = new LineScanner();
+  readonly #scanner: LineScanner;
   readonly #metadata = new StoredFiles();
   readonly #internalIds = new TextSet();
   /** Files whose line came after them, or never. */
@@ -33,11 +30,11 @@ export class StorageReader implements LineSink {
   #bytes = 0;
   #lineBytes = 0;
 
-  constructor(component: string, findings: Findings) {
+  constructor(component: string, findings: Findings, scanner: LineScanner) {
     this.component = component;
     this.#findings = findings;
     this.#entry = `${prefixOf(component)}_storage/documents.jsonl`;
-    this.#lines = new Lines(this, this.#scanner);
+    this.#scanner = scanner;
   }
 
   get facts(): StorageFacts {
@@ -49,24 +46,27 @@ export class StorageReader implements LineSink {
     return this.listed && this.#lineBytes === 0;
   }
 
-  push(chunk: Buffer): void {
-    this.#lineBytes += chunk.length;
-    this.#lines.push(chunk);
-  }
-
-  endOfLines(): void {
-    this.listed = true;
-    this.#lines.end();
-    this.#scanner.release();
+  /** Takes the lines; `end` when all of them were read. */
+  lines(): { push(chunk: Buffer): void; end(): void } {
+    this.#scanner.begin(this);
+    return {
+      push: (chunk) => {
+        this.#lineBytes += chunk.length;
+        this.#scanner.push(chunk);
+      },
+      end: () => {
+        this.listed = true;
+        this.#scanner.end();
+      },
+    };
   }
 
   defect(kind: DefectKind, line: number, detail?: string): void {
     this.#findings.add(kind, `${this.#entry} line ${line}`, detail);
   }
 
-  line(bytes: Uint8Array, _view: DataView, start: number, end: number): void {
-    const { flags } = this.#scanner;
-    const line = this.#lines.count;
+  line(scanned: ScannedLine, line: number): void {
+    const { flags, idTable } = scanned;
     if ((flags & FLAG.broken) !== 0) {
       this.defect("json-broken", line);
       return;
@@ -87,13 +87,13 @@ export class StorageReader implements LineSink {
       this.defect("id-invalid", line);
       return;
     }
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
-    this.#take(JSON.parse(text) as Record<string, unknown>, line);
+    if (this.#number === 0) this.#number = idTable;
+    else if (this.#number !== idTable) this.defect("storage-number", line);
+    this.#take(JSON.parse(this.#scanner.textOf(scanned)) as Record<string, unknown>, line);
   }
 
   #take(fields: Record<string, unknown>, line: number): void {
     const id = String(fields["_id"]);
-    this.#checkNumber(id, line);
     if (this.#metadata.has(id)) {
       this.defect("storage-line-twice", line);
       return;
@@ -115,12 +115,6 @@ export class StorageReader implements LineSink {
       contentType: typeof contentType === "string" ? contentType : null,
       internalId: typeof internalId === "string" ? internalId : undefined,
     });
-  }
-
-  #checkNumber(id: string, line: number): void {
-    const number = tableNumberOfText(id);
-    if (this.#number === 0) this.#number = number;
-    else if (this.#number !== number) this.defect("storage-number", line);
   }
 
   /**
@@ -148,7 +142,7 @@ export class StorageReader implements LineSink {
   #takeFile(id: string, entry: string, sha256: string, size: number): void {
     this.#files += 1;
     this.#bytes += size;
-    if (tableNumberOfText(id) === 0) {
+    if (this.#scanner.tableNumber(id) === 0) {
       this.#findings.add("storage-entry", entry);
       return;
     }
@@ -169,7 +163,7 @@ export class StorageReader implements LineSink {
         this.#findings.add("storage-size", entry, `${size} bytes instead of ${metadata.size ?? "a number"}`);
       }
     }
-    this.#digest.addText(JSON.stringify([id, metadata?.internalId ?? null, metadata?.contentType ?? null, sha256]));
+    this.#digest.add(JSON.stringify([id, metadata?.internalId ?? null, metadata?.contentType ?? null, sha256]));
   }
 
   /** When all entries were read. */

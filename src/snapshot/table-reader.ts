@@ -1,136 +1,77 @@
 import type { DefectKind } from "./defects.ts";
-import { LinesDigest } from "./digest.ts";
 import { tableKey } from "./entries.ts";
 import type { Findings } from "./findings.ts";
 import type { TableFacts } from "./inspection.ts";
-import { FLAG } from "./line-flags.ts";
-import { LineScanner } from "./line-scanner.ts";
-import { type LineSink, Lines } from "./lines.ts";
+import type { LineFacts, LineScanner } from "./line-scanner.ts";
 
-const KIND_OF_FLAG: readonly (readonly [number, DefectKind])[] = [
-  [FLAG.broken, "json-broken"],
-  [FLAG.notObject, "json-not-object"],
-  [FLAG.keyTwice, "key-twice"],
-  [FLAG.reserved, "field-reserved"],
-  [FLAG.fieldName, "field-name"],
-  [FLAG.underscore, "field-underscore"],
-  [FLAG.badValue, "value-invalid"],
-  [FLAG.tooDeep, "value-too-deep"],
-  [FLAG.arrayTooLong, "array-too-long"],
-  [FLAG.objectTooLarge, "object-too-large"],
-  [FLAG.numberTooLarge, "number-too-large"],
-  [FLAG.integerTooLarge, "integer-too-large"],
-  [FLAG.foreignNumber, "number-foreign"],
-  [FLAG.timeInteger, "creation-time-integer"],
-  [FLAG.timeMissing, "creation-time-missing"],
-  [FLAG.timeInvalid, "creation-time-invalid"],
-  [FLAG.idMissing, "id-missing"],
-  [FLAG.idInvalid, "id-invalid"],
-];
-/** A broken line lacks everything; one finding says it. */
-const BROKEN = FLAG.broken | FLAG.notObject;
-const HARMLESS = FLAG.wrapped | FLAG.integer;
-const LONGEST_ID = 40;
-
-interface Occurrence {
-  readonly line: number;
-  count: number;
-}
+const NOTHING_READ: LineFacts = {
+  documents: 0,
+  digest: "",
+  number: 0,
+  exactValues: false,
+  unordered: false,
+  found: [],
+};
 
 export type TableEncoding = "uniform" | "shapes" | "none";
 
 /** One `documents.jsonl`, read once: counts, digest, and what is wrong with its lines. */
-export class TableReader implements LineSink {
+export class TableReader {
   readonly component: string;
   readonly name: string;
   /** Name of the entry. */
   readonly entry: string;
-  /** Table number of the ids; 0 without any valid one. */
-  number = 0;
-  /** Integers, bytes, NaN or infinities are there: what survives only an import with generated_schema.jsonl. */
+  /** See LineFacts; a generated_schema.jsonl may say it, too. */
   exactValues = false;
-  /** Ids do not ascend as in what a backend writes, so one may be there twice. */
-  unordered = false;
-  readonly #lines: Lines;
-  readonly #scanner = new LineScanner();
-  readonly #digest = new LinesDigest();
-  readonly #found = new Map<DefectKind, Occurrence>();
-  readonly #idBefore = new DataView(new ArrayBuffer(LONGEST_ID));
-  #idLength = 0;
+  readonly #scanner: LineScanner;
+  readonly #found = new Map<DefectKind, { readonly line: number; readonly count: number }>();
+  #read = NOTHING_READ;
   #bytes = 0;
-  #documents = 0;
 
-  constructor(component: string, name: string, entry: string) {
+  constructor(component: string, name: string, entry: string, scanner: LineScanner) {
     this.component = component;
     this.name = name;
     this.entry = entry;
-    this.#lines = new Lines(this, this.#scanner);
+    this.#scanner = scanner;
+    scanner.begin();
   }
 
   push(chunk: Buffer): void {
     this.#bytes += chunk.length;
-    this.#lines.push(chunk);
+    this.#scanner.push(chunk);
   }
 
   end(): void {
-    this.#lines.end();
-    this.#scanner.release();
+    this.#scanner.end();
+    this.settle();
+  }
+
+  /** Keeps what was read, even where it is not all: the scanner goes on to the next entry. */
+  settle(): void {
+    if (this.#read !== NOTHING_READ) return;
+    this.#read = this.#scanner.facts;
+    this.exactValues = this.#read.exactValues;
+    for (const { kind, line, count } of this.#read.found) this.#found.set(kind, { line, count });
+  }
+
+  /** @param line whose id stood in an earlier one, and not only in the one before */
+  addRepeatedId(line: number): void {
+    const before = this.#found.get("id-twice");
+    this.#found.set("id-twice", before === undefined ? { line, count: 1 } : { ...before, count: before.count + 1 });
   }
 
   get documents(): number {
-    return this.#documents;
+    return this.#read.documents;
+  }
+
+  get unordered(): boolean {
+    return this.#read.unordered;
   }
 
   get facts(): TableFacts {
     const { component, name, exactValues } = this;
-    return { component, name, documents: this.#documents, bytes: this.#bytes, digest: this.#digest.hex, exactValues };
-  }
-
-  line(_bytes: Uint8Array, view: DataView, start: number, end: number): void {
-    this.#documents += 1;
-    this.#digest.add(view, start, end);
-    const { flags, idTable } = this.#scanner;
-    if (flags !== 0) this.#take(flags);
-    if (idTable !== 0) this.#takeId(view, this.#scanner);
-  }
-
-  defect(kind: DefectKind, line: number): void {
-    const before = this.#found.get(kind);
-    if (before === undefined) this.#found.set(kind, { line, count: 1 });
-    else before.count += 1;
-  }
-
-  #take(flags: number): void {
-    if ((flags & HARMLESS) !== 0) this.exactValues = true;
-    if ((flags & FLAG.wrapped) !== 0) this.defect("value-old-encoding", this.#lines.count);
-    if ((flags & ~HARMLESS) === 0) return;
-    const counted = (flags & BROKEN) === 0 ? flags : flags & BROKEN;
-    for (const [flag, kind] of KIND_OF_FLAG) {
-      if ((counted & flag) !== 0) this.defect(kind, this.#lines.count);
-    }
-  }
-
-  #takeId(view: DataView, { idTable, idStart, idEnd }: LineScanner): void {
-    if (this.number === 0) this.number = idTable;
-    else if (this.number !== idTable) this.defect("id-number", this.#lines.count);
-    const before = this.#idBefore;
-    const length = idEnd - idStart;
-    // more than 0: greater than the one before, 0: equal so far
-    let order = 0;
-    let i = 0;
-    for (; i + 4 <= length; i += 4) {
-      const word = view.getUint32(idStart + i);
-      if (order === 0) order = word - before.getUint32(i);
-      before.setUint32(i, word);
-    }
-    for (; i < length; i += 1) {
-      const byte = view.getUint8(idStart + i);
-      if (order === 0) order = byte - before.getUint8(i);
-      before.setUint8(i, byte);
-    }
-    if (order === 0 && length === this.#idLength) this.defect("id-twice", this.#lines.count);
-    else if (order < 0 && this.#idLength > 0) this.unordered = true;
-    this.#idLength = length;
+    const { documents, digest } = this.#read;
+    return { component, name, documents, bytes: this.#bytes, digest, exactValues };
   }
 
   /** @param number of the table as `_tables` says, where it does */
@@ -141,8 +82,9 @@ export class TableReader implements LineSink {
       const more = count === 1 ? "" : ` (and ${(count - 1).toLocaleString("en")} more lines)`;
       findings.add(kind, `${this.entry} line ${line}${more}`);
     }
-    if (number !== undefined && this.number !== 0 && number !== this.number) {
-      findings.add("id-number", `${this.entry} (${this.number}, _tables says ${number})`);
+    const own = this.#read.number;
+    if (number !== undefined && own !== 0 && number !== own) {
+      findings.add("id-number", `${this.entry} (${own}, _tables says ${number})`);
     }
   }
 

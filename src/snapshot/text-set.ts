@@ -17,8 +17,7 @@ export class TextSet {
 
   /** Whether it was not there. */
   add(text: string): boolean {
-    const bytes = Buffer.from(text);
-    murmur(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length, this.#hash);
+    murmur(Buffer.from(text), this.#hash);
     const [a = 0, b = 0, c = 0, d = 0] = this.#hash;
     // never the free place
     if (!put(this.#places, (a | b | c | d) === 0 ? 1 : a, b, c, d)) return false;
