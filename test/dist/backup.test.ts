@@ -84,7 +84,7 @@ describe("the backup bundle", () => {
 
   it("whose inspection runs out of memory says so, and leaves nothing", async () => {
     await using large = await BackupScene.create(10);
-    // Threads that begin from now on get 24 MB, and this one needs more and more.
+    // Threads that begin from now on get 24 MB, and this one needs more as soon as it waits for its first bytes.
     const hook = join(large.workspace, "hog.mjs");
     await writeFile(
       hook,
@@ -92,7 +92,7 @@ describe("the backup bundle", () => {
        import { isMainThread } from "node:worker_threads";
        setFlagsFromString("--max-old-space-size=24");
        const hog = [];
-       if (!isMainThread) setInterval(() => hog.push(new Array(100_000).fill(hog.length)), 1);`,
+       if (!isMainThread) setTimeout(() => { for (;;) hog.push(new Array(100_000).fill(hog.length)); }, 1);`,
     );
     const env = { NODE_OPTIONS: `--import ${hook}` };
     const { job, main, post } = await large.run({ inputs: { destination: "dir:backups" }, env });
