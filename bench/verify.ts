@@ -75,6 +75,8 @@ export async function benchVerify(sizes: readonly number[]): Promise<string> {
 
 async function benchOne(path: string, size: number, files: number): Promise<string> {
   await makeSnapshot(path, size, files);
+  // else the system goes on writing it beside the first turns
+  await run("sync", [path]);
   const turns: Verified[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) turns.push(await verifyAside(path));
   await rm(path);
