@@ -11,7 +11,7 @@ export interface DatabaseWish {
   readonly host?: string | undefined;
   /** PEM file with further authorities, as PG_CA_FILE or MYSQL_CA_FILE for the backend. */
   readonly caFile?: string | undefined;
-  /** The database that a connection opens which makes another one; "postgres" when absent. */
+  /** The database that a connection opens which makes another one; "postgres" when absent, or not there. */
   readonly maintenance?: string | undefined;
   /** A backend of ours may have it open already: its connections are nothing to warn of. */
   readonly shared?: boolean | undefined;
@@ -99,7 +99,7 @@ export function noTls(target: DatabaseTarget, error: unknown): ActionError {
   return new ActionError(
     "database-tls",
     `The ${NAMES[target.kind].server} server at ${placeOf(target)} offers no TLS, and the backend demands it.`,
-    "Set DO_NOT_REQUIRE_SSL=true in backend-env for a server of this job or network; turn TLS on in the server otherwise.",
+    "Turn TLS on in the server. Only one of this job or network may do without: with DO_NOT_REQUIRE_SSL=true for the backend (backend-env).",
     { cause: error },
   );
 }
@@ -109,7 +109,7 @@ export function badCertificate(target: DatabaseTarget, error: unknown): ActionEr
   return new ActionError(
     "database-tls",
     `The certificate of the ${server} server at ${placeOf(target)} is not accepted: ${messageOf(error)}.`,
-    `Host name and authority are always checked: name a private authority's file in ${caVariable} (backend-env).`,
+    `Host name and authority are always checked: name a private authority's file in ${caVariable} for the backend (backend-env), and in NODE_EXTRA_CA_CERTS of the step where its action has no backend-env.`,
     { cause: error },
   );
 }
@@ -119,7 +119,7 @@ export function unreachable(target: DatabaseTarget, error: unknown): ActionError
   return new ActionError(
     "database-unreachable",
     `The ${server} server at ${placeOf(target)} cannot be reached: ${messageOf(error)}.`,
-    `Check host and port in ${input}, and that the server was ready before this step (a health check in services:).`,
+    `Check host and port in ${input}, that this job may reach it, and that it was ready before this step (a health check in services:).`,
     { cause: error },
   );
 }

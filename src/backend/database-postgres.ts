@@ -17,11 +17,15 @@ import {
 } from "./database-engine.ts";
 import type { DatabaseTarget } from "./database-url.ts";
 
+/** The database that nearly every server has. */
+const MAINTENANCE = "postgres";
+const NO_DATABASE = "3D000";
+
 /** A Postgres server as the backend will use it (contract 1.4). */
 export function postgresEngine(target: DatabaseTarget, wish: DatabaseWish): DatabaseEngine {
   return {
     look: () => withClient(target, wish, target.database, look),
-    isMissing: (error) => systemCode(error) === "3D000",
+    isMissing: (error) => systemCode(error) === NO_DATABASE,
     create: () => create(target, wish),
     explain: (error) => explain(error, target),
     grant: `ALTER DATABASE "${target.database}" OWNER TO "${target.user}", or GRANT CREATE ON SCHEMA public to it.`,
@@ -108,10 +112,20 @@ async function look(client: Sql): Promise<DatabaseFacts> {
 }
 
 async function create(target: DatabaseTarget, wish: DatabaseWish): Promise<boolean> {
+  const { maintenance = MAINTENANCE } = wish;
+  try {
+    return await createFrom(maintenance, target, wish);
+  } catch (error) {
+    if (systemCode(error) !== NO_DATABASE || maintenance === MAINTENANCE) throw error;
+    return await createFrom(MAINTENANCE, target, wish);
+  }
+}
+
+async function createFrom(maintenance: string, target: DatabaseTarget, wish: DatabaseWish): Promise<boolean> {
   // Quoted, since Postgres folds bare names to small letters and the backend does not.
   const name = `"${target.database.replaceAll('"', '""')}"`;
   try {
-    return await withClient(target, wish, wish.maintenance ?? "postgres", async (client) => {
+    return await withClient(target, wish, maintenance, async (client) => {
       await client.unsafe(`CREATE DATABASE ${name}`);
       return true;
     });

@@ -65,12 +65,13 @@ async function tidy({ inputs, store, id, timeline, tell, deps }: Run, manifest: 
   }
 }
 
-async function setOutputs({ id, store, deps }: Run, manifest: Manifest): Promise<void> {
+async function setOutputs({ id, store, client, deps }: Run, manifest: Manifest): Promise<void> {
   const directory = tempOf(deps);
   const path = join(directory, `backup-${id}.json`);
   await writeFile(path, manifestBytes(manifest), { mode: 0o600 });
   const [snapshot] = manifest.objects;
   setOutput("backup-id", id, directory);
+  setOutput("url", client.url, directory);
   setOutput("location", `${store.location}/${id}`, directory);
   setOutput("manifest", path, directory);
   setOutput("documents", String(manifest.snapshot.documents), directory);

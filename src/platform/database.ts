@@ -7,7 +7,7 @@ export interface BackendDatabase {
   readonly database: string;
   /** The same for whoever looks at it or makes it. */
   readonly target: DatabaseTarget;
-  /** What the string names beside it, and need not be there. */
+  /** What the string names, which need not be there. */
   readonly named: string | undefined;
   readonly notices: readonly string[];
 }
@@ -25,6 +25,14 @@ function parametersOf(rest: string): { readonly kept: readonly string[]; readonl
     kept: all.filter((one) => KEPT.test(one)),
     dropped: all.filter((one) => !KEPT.test(one)).map((one) => one.split("=", 1)[0] ?? ""),
   };
+}
+
+function unescaped(text: string | undefined): string | undefined {
+  try {
+    return text === undefined ? undefined : decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The host of an authority, without what stands before its last @. */
@@ -58,7 +66,7 @@ export function backendDatabase(text: string, instanceName: string): BackendData
       `postgres-url: ${dropped.join(", ")} left out: the backend takes few parameters, and always checks the server's certificate.`,
     );
   }
-  const named = /^\/([^?#]+)/.exec(rest)?.[1];
+  const named = unescaped(/^\/([^?#]+)/.exec(rest)?.[1]);
   if (named !== undefined && named !== database) {
     notices.push(
       `postgres-url names the database ${JSON.stringify(named)}; the backend opens "${database}", after its instance name.`,

@@ -11,7 +11,8 @@ import { originsOn } from "./origins.ts";
 
 /** Its database, made where it is missing. The backend may be there already, and has connections then. */
 async function makeDatabase({ target, named }: BackendDatabase, deps: Deps): Promise<void> {
-  const { created } = await prepareDatabase(target, { create: true, shared: true, maintenance: named }, deps);
+  const wish = { create: true, shared: true, maintenance: named === target.database ? undefined : named };
+  const { created } = await prepareDatabase(target, wish, deps);
   if (!created) deps.log.info(`Database "${target.database}" is there.`);
 }
 

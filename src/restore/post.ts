@@ -1,6 +1,8 @@
 import { rm } from "node:fs/promises";
 import { DeploymentClient } from "../deployment/client.ts";
+import { parseConnection } from "../deployment/connection-lines.ts";
 import { cancelImport, hasEnded } from "../deployment/import-state.ts";
+import { readDeployment } from "../deployment/inputs.ts";
 import { messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { Inputs } from "../runner/inputs.ts";
@@ -69,7 +71,8 @@ async function undo(state: RestoreState, client: DeploymentClient, deps: Deps): 
 }
 
 function clientOf(state: RestoreState, read: ReadInput, deps: Deps): DeploymentClient | undefined {
-  const adminKey = new Inputs(read).secret("admin-key", deps.env["CONVEX_SELF_HOSTED_ADMIN_KEY"])?.trim();
+  const named = readDeployment(new Inputs(read), deps.env);
+  const adminKey = named.connection === undefined ? named.adminKey : parseConnection(named.connection).adminKey;
   return adminKey === undefined ? undefined : new DeploymentClient({ ...deps, url: state.url, adminKey });
 }
 

@@ -124,8 +124,11 @@ describe.each(REUSABLE)("%s", (path) => {
     const made = `\${{ steps.key.outputs.admin-key || secrets.CONVEX_ADMIN_KEY }}`;
     expect(new Set(keys)).toEqual(new Set("CONVEX_ADMIN_KEY" in secrets ? [made] : []));
     const connections = [...text.matchAll(/^ +connection: (.*)$/gm)].map(([, value]) => value);
-    const named = `\${{ secrets.CONVEX_INSTANCE_SECRET == '' && secrets.CONVEX_CONNECTION || '' }}`;
+    const named = `\${{ (inputs.url == '' || secrets.CONVEX_INSTANCE_SECRET == '') && secrets.CONVEX_CONNECTION || '' }}`;
     expect(connections).toEqual(keys.map(() => named));
+    // of the two that name a deployment alone, exactly one counts
+    const secret = `\${{ (inputs.url != '' || secrets.CONVEX_CONNECTION == '') && secrets.CONVEX_INSTANCE_SECRET || '' }}`;
+    for (const [, value] of text.matchAll(/^ +instance-secret: (.*)$/gm)) expect(value).toBe(secret);
   });
 
   it("leaves no credentials in the checkout", () => {

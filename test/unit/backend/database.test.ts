@@ -40,6 +40,8 @@ describe.skipIf(programs === undefined)("prepareDatabase", () => {
     });
     expect(await prepareDatabase(target("Lab-Upper"), CREATE, deps)).toEqual({ created: true });
     expect(await prepareDatabase(target("Lab-Upper"), CREATE, deps)).toEqual({ created: false });
+    const maintenance = "not-there";
+    expect(await prepareDatabase(target("lab-other"), { create: true, maintenance }, deps)).toEqual({ created: true });
     const names = await administer(
       "postgres",
       (sql) => sql`SELECT datname FROM pg_database WHERE datname ILIKE 'lab_upper'`,

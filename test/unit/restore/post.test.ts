@@ -30,10 +30,13 @@ afterEach(async () => {
 });
 
 /** The post step after a main step that left this state. */
-async function post(state: Partial<RestoreState>, key = target.adminKey): Promise<string> {
+async function post(
+  state: Partial<RestoreState>,
+  inputs: Readonly<Record<string, string>> = { "admin-key": target.adminKey },
+): Promise<string> {
   const whole: RestoreState = { url: target.url, stage: "untouched", imports: [], settled: false, ...state };
   process.env["STATE_restore"] = JSON.stringify(whole);
-  await restorePost((name) => (name === "admin-key" ? key : ""), world.deps);
+  await restorePost((name) => inputs[name] ?? "", world.deps);
   return world.lines.all.join("\n");
 }
 
@@ -67,6 +70,14 @@ describe("the post step", () => {
     const told = await post({ settled: true, directory, was: "running", stage: "verified" });
     expect(told).toContain("nothing to set back");
     expect(existsSync(directory)).toBe(false);
+  });
+
+  it("has the key of a connection, too", async () => {
+    const { client } = makeRun(world, target);
+    await client.pause();
+    const connection = `CONVEX_SELF_HOSTED_URL=${target.url}\nCONVEX_SELF_HOSTED_ADMIN_KEY='${target.adminKey}'\n`;
+    await post({ was: "running" }, { connection });
+    expect(await isPaused(client)).toBe(false);
   });
 
   it("ends a running import before functions run again, and says that the old data are there", async () => {
@@ -133,7 +144,7 @@ describe("the post step", () => {
   });
 
   it("says how to resume what it cannot resume", async () => {
-    const told = await post({ was: "running" }, "standin|0000000000000000");
+    const told = await post({ was: "running" }, { "admin-key": "standin|0000000000000000" });
     expect(told).toMatch(/could not be set back.*Resume it by POST http.*unpause_deployment/s);
   });
 });
