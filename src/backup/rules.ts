@@ -12,7 +12,7 @@ function checkEncryption({ encryption, recipients, includeEnv }: BackupInputs): 
     throw new ActionError(
       "input-missing",
       "recipients is not set, so nobody could decrypt the backup.",
-      "Make a key pair with `age-keygen -o backup.key`, keep the file away from GitHub, and give its public key (age1…) in recipients. For a backup that anybody with access to the destination can read, set encryption: none.",
+      "Make a key pair with `age-keygen -o backup-key.txt`, keep the file away from GitHub, and give its public key (age1…) in recipients. For a backup that anybody with access to the destination can read, set encryption: none.",
     );
   }
   if (encryption === "age") return;

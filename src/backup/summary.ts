@@ -125,7 +125,7 @@ function nextStep({ id, location, manifest }: BackupReport): string {
     "  with:",
     `    source: ${location}`,
     `    backup-id: ${id}`,
-    ...(manifest?.encryption.method === "age" ? [`    identity: \${{ secrets.BACKUP_IDENTITY }}`] : []),
+    ...(manifest?.encryption.method === "age" ? [`    identity: \${{ secrets.AGE_IDENTITY }}`] : []),
   ];
   return `**To restore it**, into a backend that this job has started (a drill) or a running one:\n\n\`\`\`yaml\n${lines.join("\n")}\n\`\`\``;
 }

@@ -34,7 +34,7 @@ export function connectionSecrets(text: string): string[] {
 
 const refused = (what: string, hint: string): ActionError => new ActionError("connection-invalid", what, hint);
 
-const WRITE = `Give both lines of the project's .env.local, or that file: gh secret set CONVEX_CONNECTION < .env.local; ${URL_NAME}=… and ${KEY_NAME}=…`;
+const WRITE = `Give the lines ${URL_NAME}=… and ${KEY_NAME}=…; if your .env.local is about that deployment: grep '^CONVEX_SELF_HOSTED_' .env.local | gh secret set CONVEX_CONNECTION --env production`;
 
 /** How often a name is set; dotenv takes the last one in silence. */
 function countOf(name: string, text: string): number {

@@ -10,7 +10,7 @@ const TAG_BYTES = 16;
 const LARGEST_HEADER = 256 * 1024;
 
 const HOW_TO =
-  "Make a key pair with `age-keygen -o backup.key`, keep the file away from GitHub, and give its public key, which begins with age1.";
+  "Make a key pair with `age-keygen -o backup-key.txt`, keep the file away from GitHub, and give its public key, which begins with age1.";
 
 function refuseRecipient(what: string): ActionError {
   return new ActionError("recipient-invalid", `recipients: ${what}.`, HOW_TO);

@@ -85,6 +85,7 @@ describe("the templates of backups", () => {
 
   const errors = (run: ActRun): string[] =>
     run.annotations.flatMap(({ level, message }) => (level === "error" ? [message] : []));
+  const images = (yaml: string): string => yaml.replace("runtime: binary", "runtime: docker");
   const age = (): Promise<ActRun> => template("convex-backup-freshness.yml");
 
   test("say that there is no backup yet, in an issue", { timeout: 200_000 }, async ({ before }) => {
@@ -168,6 +169,7 @@ describe("the templates of backups", () => {
     const run = await template("convex-upgrade-rehearsal.yml", {
       ...{ secrets: { AGE_IDENTITY: identity }, event: { name: "workflow_dispatch", payload } },
       args: ["--input", `from=${payload.inputs.from}`, "--input", `to=${payload.inputs.to}`],
+      fill: images,
     });
     expect(errors(run), run.log).toEqual([]);
     expect(run.exitCode, run.log).toBe(0);
@@ -241,6 +243,7 @@ describe("the templates of backups", () => {
     const run = await template("convex-upgrade-rehearsal.yml", {
       ...{ secrets: { AGE_IDENTITY: other }, event: { name: "workflow_dispatch", payload } },
       args: ["--input", `from=${payload.inputs.from}`, "--input", `to=${payload.inputs.to}`],
+      fill: images,
     });
     expect(run.exitCode).not.toBe(0);
     expect(run.errorCode, run.log).toBe("identity-mismatch");
