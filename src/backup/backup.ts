@@ -122,24 +122,25 @@ async function runWith(inputs: BackupInputs, { timeline, tell, signal, deps }: B
   const url = originOf(inputs.url, inputs.adminKey, findings);
   const store = openStore(inputs.store, deps, inputs.githubToken);
   const id = newBackupId(new Date(deps.clock.now()));
-  return await inPrivate(deps, async (directory) => {
-    let state: BackupState = { backupId: id, directory, ended: false };
-    const save = (facts: Partial<BackupState>): void => {
-      state = { ...state, ...facts };
-      backupState.save(state);
-    };
-    const client = new DeploymentClient({ ...deps, url, adminKey: inputs.adminKey });
-    const startedAt = deps.clock.now();
-    const run: Run = { inputs, id, startedAt, client, store, directory, timeline, tell, save, signal, deps };
-    save({});
-    try {
+  let state: BackupState = { backupId: id, directory: "", ended: false };
+  const save = (facts: Partial<BackupState>): void => {
+    state = { ...state, ...facts };
+    backupState.save(state);
+  };
+  try {
+    return await inPrivate(deps, async (directory) => {
+      save({ directory });
+      const client = new DeploymentClient({ ...deps, url, adminKey: inputs.adminKey });
+      const startedAt = deps.clock.now();
+      const run: Run = { inputs, id, startedAt, client, store, directory, timeline, tell, save, signal, deps };
       await checkDeployment(run, url, findings);
       tell({ id, location: store.location, warnings });
       return await backUp(run);
-    } finally {
-      save({ ended: true });
-    }
-  });
+    });
+  } finally {
+    // Behind the removal of the private folder: who is killed before it leaves that to the post step.
+    save({ ended: true });
+  }
 }
 
 /**
