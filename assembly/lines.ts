@@ -39,11 +39,11 @@ export function begin(handOverEach: bool): void {
   Table.begin();
 }
 
-/** Where to put the next piece. Memory grows to the longest line and no further. */
+/** Where to put the next piece, 0 when there is no memory for it. It grows to the longest line and no further. */
 export function place(length: usize): usize {
   const needed = PLACE + filled + length + READ_BEHIND;
   const pages = <i32>((needed + PAGE - 1) / PAGE) - memory.size();
-  if (pages > 0 && memory.grow(pages) < 0) unreachable();
+  if (pages > 0 && memory.grow(pages) < 0) return 0;
   return PLACE + filled;
 }
 

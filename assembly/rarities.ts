@@ -10,7 +10,7 @@ export declare function judgeNumber(start: usize, end: usize, integer: bool): i3
 export declare function isPositive(start: usize, end: usize): bool;
 
 /** Whether an object whose names do not ascend has one of them twice, however it is written. */
-export declare function repeatsName(start: usize, end: usize, fields: u32): bool;
+export declare function repeatsName(start: usize, end: usize): bool;
 
 /** Whether `"$bytes":"..."` or one of its like has a valid value; `start` is behind the dollar. */
 export declare function isWrappedValue(start: usize, end: usize): bool;

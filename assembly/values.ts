@@ -118,8 +118,9 @@ function judge(frame: usize, end: usize, array: bool): void {
     if (count > LONGEST_ARRAY) Line.flags |= FLAG.arrayTooLong;
     return;
   }
+  // no need to hold a million names for it, nor to look at what is around a name that is there twice
   if (count > MOST_FIELDS) Line.flags |= FLAG.objectTooLarge;
-  if (load<u32>(frame, ASCENDING) === 0 && repeatsName(load<u32>(frame, OPENED), end, count)) {
+  else if ((Line.flags & FLAG.keyTwice) === 0 && repeatsName(load<u32>(frame, OPENED), end)) {
     Line.flags |= FLAG.keyTwice;
   }
 }

@@ -12,6 +12,7 @@ import { setOutput } from "../runner/outputs.ts";
 import { visibilityOf } from "../runner/repository.ts";
 import { seconds, writeSummary } from "../runner/summary.ts";
 import { Timeline } from "../runner/timeline.ts";
+import { checkProcessor } from "../snapshot/examination.ts";
 import { openStore } from "../store/open.ts";
 import type { Deps } from "../system/deps.ts";
 import { tempOf } from "../system/temp.ts";
@@ -118,6 +119,7 @@ async function inPrivate<T>(deps: Deps, work: (directory: string) => Promise<T>)
 async function runWith(inputs: BackupInputs, { timeline, tell, signal, deps }: Beginning): Promise<Manifest> {
   const warnings = checkBackupInputs(inputs, visibilityOf(deps.env));
   for (const warning of warnings) deps.log.warning(warning);
+  checkProcessor();
   const findings: Finding[] = [];
   const url = originOf(inputs.url, inputs.adminKey, findings);
   const store = openStore(inputs.store, deps, inputs.githubToken);

@@ -97,8 +97,7 @@ export class LineScanner {
   }
 
   push(piece: Buffer): void {
-    const place = this.#module.place(piece.length);
-    this.memory.set(piece, place);
+    this.#put(piece);
     this.#module.push(piece.length);
   }
 
@@ -131,13 +130,20 @@ export class LineScanner {
   tableNumber(id: string): number {
     if (id.length > LONGEST_ID) return 0;
     const bytes = Buffer.from(id);
-    const place = this.#module.place(bytes.length);
-    this.memory.set(bytes, place);
+    const place = this.#put(bytes);
     return this.#module.tableNumber(place, place + bytes.length);
   }
 
   textOf({ start, end }: ScannedLine): string {
     return this.memory.toString("utf8", start, end);
+  }
+
+  /** @throws RangeError */
+  #put(bytes: Buffer): number {
+    const place = this.#module.place(bytes.length);
+    if (place === 0) throw new RangeError("WebAssembly memory: allocation failed");
+    this.memory.set(bytes, place);
+    return place;
   }
 
   #handOver(line: ScannedLine): void {

@@ -75,7 +75,14 @@ export class StorageReader implements LineSink {
       this.defect("json-not-object", line);
       return;
     }
-    if ((flags & FLAG.keyTwice) !== 0) this.defect("key-twice", line);
+    if ((flags & FLAG.tooDeep) !== 0) {
+      this.defect("value-too-deep", line);
+      return;
+    }
+    if ((flags & FLAG.keyTwice) !== 0) {
+      this.defect("key-twice", line);
+      return;
+    }
     if ((flags & FLAG.timeMissing) !== 0) this.defect("creation-time-missing", line);
     if ((flags & FLAG.timeInvalid) !== 0) this.defect("creation-time-invalid", line);
     if ((flags & FLAG.timeInteger) !== 0) this.defect("creation-time-integer", line);

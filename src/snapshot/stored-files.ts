@@ -43,7 +43,7 @@ export class StoredFiles {
   add(id: string, metadata: FileMetadata): void {
     const index = this.#size;
     const bytes = Buffer.from(id);
-    if (bytes.length > LONGEST_ID) throw new Error(`no id of a file: ${id}`);
+    if (bytes.length > LONGEST_ID) throw new Error("no id of a file");
     if (index % RECORDS_OF_A_PAGE === 0) this.#pages.push(Buffer.alloc(RECORDS_OF_A_PAGE * RECORD_BYTES));
     const record = this.#record(index);
     record[LENGTH] = bytes.copy(record, ID);

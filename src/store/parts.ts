@@ -1,4 +1,3 @@
-import { release } from "../system/memory.ts";
 import { chunksOf } from "./source.ts";
 
 const MIB = 1024 * 1024;
@@ -22,7 +21,10 @@ export function sizeOfPart(number: number, sizes: PartSizes): number {
   return number <= sizes.even ? sizes.first : sizes.later;
 }
 
-/** Buffers that are used again, so that memory stays flat however long an upload is. */
+/**
+ * Buffers that are used again, so that memory stays flat however long an upload is. Never freed by hand: a socket of a
+ * request that was answered early may still be writing one, and the system knows only its address.
+ */
 export class BufferPool {
   readonly #free: Buffer[] = [];
   readonly #bytes: number;
@@ -37,11 +39,6 @@ export class BufferPool {
 
   give(buffer: Buffer): void {
     this.#free.push(buffer);
-  }
-
-  /** Nothing is asked for any more. */
-  end(): void {
-    for (const buffer of this.#free.splice(0)) release(buffer);
   }
 }
 

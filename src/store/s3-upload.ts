@@ -64,7 +64,6 @@ export class Upload {
       if (filled < buffer.length) await this.#single(buffer.subarray(0, filled));
       else await this.#multipart(buffer, reader, pool);
     } finally {
-      pool.end();
       await reader.end();
     }
     return { bytes: this.#bytes, head: await this.#verify() };

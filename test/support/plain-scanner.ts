@@ -129,7 +129,7 @@ class PlainScanner {
     // the order of a backend lets no name be there twice, but an escaped one, which has a flag of its own
     const ascending = names.every((name, i) => i === 0 || (names[i - 1] ?? "") < name);
     const plain = new Set(names.map((name) => JSON.parse(`"${Buffer.from(name, "latin1").toString()}"`) as string));
-    if (!ascending && plain.size < names.length) this.#flags |= FLAG.keyTwice;
+    if (!ascending && names.length <= 1024 && plain.size < names.length) this.#flags |= FLAG.keyTwice;
   }
 
   /** Its name as it is written. */

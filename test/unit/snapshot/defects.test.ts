@@ -122,6 +122,16 @@ const contract: readonly Case[] = [
     withMetadata(storageLine(), storageLine({ contentType: null }), WORLD_LINE),
     ["storage-line-twice"],
   ],
+  [
+    "a metadata line with a second, escaped _id that is none",
+    withMetadata(storageLine().replace(/\}$/, `,"\\u005fid":"${"x".repeat(50)}"}`), WORLD_LINE),
+    ["key-twice", "storage-line-missing"],
+  ],
+  [
+    "a metadata line that is too deep to be read",
+    withMetadata(storageLine().replace(/\}$/, `,"z":${"[".repeat(300)}${"]".repeat(300)}}`), WORLD_LINE),
+    ["value-too-deep", "storage-line-missing"],
+  ],
   ["generated_schema missing", without(BASE, schema), ["schema-missing"]],
   ["generated_schema of an unknown shape", changed(BASE, schema, '"nope"\n'), ["schema-unreadable"]],
   ["generated_schema says unknown", changed(BASE, schema, '"unknown"\n'), ["schema-unknown", "schema-mixed"]],
