@@ -119,7 +119,9 @@ export class Archive {
         release(chunk);
       }
     } else if (entry.packed <= SMALL && entry.size <= SMALL) {
-      check.take(await this.#inflateSmall(entry, start));
+      const whole = await this.#inflateSmall(entry, start);
+      check.take(whole);
+      release(whole);
     } else {
       await this.#inflate(entry, start, check);
     }
@@ -140,6 +142,7 @@ export class Archive {
     let result: { buffer: Buffer; engine: InflateRaw };
     try {
       result = inflateRawSync(packed, options) as unknown as typeof result;
+      release(packed);
     } catch (error) {
       if (error instanceof RangeError) throw new Defect("entry-size", entry.name, `more than the ${entry.size} bytes.`);
       throw unpackError(entry.name, error);
