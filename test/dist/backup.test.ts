@@ -29,6 +29,7 @@ describe("the backup bundle", () => {
     const [snapshot] = manifest.objects;
     expect(Object.fromEntries(main.outputs)).toEqual({
       "backup-id": id,
+      url: scene.standin.url,
       location: `dir:${join(scene.workspace, "good")}/${id}`,
       manifest: expect.stringMatching(/\.json$/),
       documents: "300",
