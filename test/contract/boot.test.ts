@@ -7,7 +7,7 @@ import { at, send } from "./support/http.ts";
 import { mintKey } from "./support/keys.ts";
 import {
   discard,
-  freePort,
+  freePorts,
   kill,
   type Launched,
   type LaunchOptions,
@@ -376,7 +376,7 @@ describe.skipIf(!ownsProcess)("what a start accepts", () => {
   });
 
   it("11 until 2026-05-08: without name and secret it is the public dev instance", async () => {
-    const [port, sitePort] = [await freePort(), await freePort()];
+    const [port, sitePort] = await freePorts();
     const flags = [
       "--interface",
       "127.0.0.1",

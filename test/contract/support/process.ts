@@ -1,7 +1,7 @@
 /** A backend as an own process: the stand-in, or the executable that CONVEX_TEST_BINARY names. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -64,17 +64,19 @@ process.once("exit", () => {
 });
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(1));
 
-/** A loopback port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+/** Two loopback ports that were free a moment ago, held at once: asked for one after the other they may be the same. */
+export async function freePorts(): Promise<readonly [number, number]> {
+  const servers = [createServer(), createServer()] as const;
+  for (const server of servers) {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(0, "127.0.0.1", resolve);
+    });
+  }
+  const [port, sitePort] = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) await new Promise((resolve) => server.close(resolve));
+  if (port === undefined || sitePort === undefined) throw new Error("no port");
+  return [port, sitePort];
 }
 
 export function newDirectory(): string {
@@ -98,8 +100,8 @@ function environment(dir: string, extra: LaunchOptions["env"]): NodeJS.ProcessEn
 /** Starts and returns at once; ready or not is the caller's question. */
 export async function launch(options: LaunchOptions = {}): Promise<Launched> {
   const { name = "contract", secret = testSecret, dir = newDirectory() } = options;
-  const port = options.port ?? (await freePort());
-  const sitePort = options.sitePort ?? (await freePort());
+  const free = await freePorts();
+  const { port = free[0], sitePort = free[1] } = options;
   const [url, siteUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${sitePort}`];
   const origins = options.origins === undefined ? ([url, siteUrl] as const) : options.origins;
   const flags = options.onlyFlags ?? [
