@@ -33,5 +33,3 @@ process.stdout.write(`double of ${action}: ${JSON.stringify(Object.fromEntries(s
 for (const [name, value] of Object.entries(outputs)) appendFileSync(process.env.GITHUB_OUTPUT, `${name}=${value}\n`);
 process.exitCode = wrong === 0 ? 0 : 1;
 if (wrong === 0 && script !== undefined) await import(join(import.meta.dirname, script));
-// The local runner reads what a step says beside the wait for its end, and may miss what came in the last moment.
-await new Promise((resolve) => setTimeout(resolve, 250));
