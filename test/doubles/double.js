@@ -28,7 +28,8 @@ for (const [name, form] of Object.entries(accepted)) {
   wrong += 1;
   process.stdout.write(`::error::[double] ${action}: ${name} is missing\n`);
 }
-const shown = given.filter(([, value]) => value !== "");
+// The runner gives them in any order.
+const shown = given.filter(([, value]) => value !== "").sort();
 process.stdout.write(`double of ${action}: ${JSON.stringify(Object.fromEntries(shown))}\n`);
 for (const [name, value] of Object.entries(outputs)) appendFileSync(process.env.GITHUB_OUTPUT, `${name}=${value}\n`);
 process.exitCode = wrong === 0 ? 0 : 1;

@@ -206,8 +206,8 @@ describe("the templates of backups", () => {
     const stored = (): string[] => readdirSync(join(s3.data, "acme-backups"), { recursive: true, encoding: "utf8" });
     const deployed = await template("convex-deploy.yml", asked);
     expect(errors(deployed), deployed.log).toEqual([]);
-    expect(deployed.log).toContain(
-      `double of aws-actions/configure-aws-credentials: {"role-to-assume":"arn:aws:iam::123456789012:role/convex-backup"`,
+    expect(deployed.log).toMatch(
+      /double of aws-actions\/configure-aws-credentials: .*"role-to-assume":"arn:aws:iam::123456789012:role\/convex-backup"/,
     );
     const { "backup-id": id = "" } = deployed.outputs("backup");
     expect(stored()).toContain(`convex/${id}/manifest.json`);
