@@ -5,6 +5,7 @@ import { newBackupId } from "../../src/backup/id.ts";
 import { listBackups } from "../../src/backup/listing.ts";
 import { manifestBytes } from "../../src/backup/manifest.ts";
 import { fetchManifest } from "../../src/backup/manifest-reader.ts";
+import { UNFINISHED_MS } from "../../src/backup/prune.ts";
 import { DirectoryStore } from "../../src/store/directory.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import type { Moment } from "../support/job.ts";
@@ -51,8 +52,11 @@ async function held(store: DirectoryStore): Promise<Held> {
 export async function runClean(scene: BackupScene, plan: KillPlan): Promise<void> {
   const { main } = await scene.run({ inputs: inputsOf(plan) });
   expect(main.exitCode, main.log).toBe(0);
-  const { complete, incomplete } = await held(storeOf(scene, plan));
-  expect(incomplete).toEqual([]);
+  const backups = await listBackups(storeOf(scene, plan));
+  const complete = backups.filter((one) => one.complete);
+  // A removal that was cut off leaves one without a manifest. Where it is young, a job may be writing it: it stays a day.
+  const youngest = plan.keepLast === undefined ? Date.now() : Date.now() - UNFINISHED_MS;
+  expect(backups.filter((one) => !one.complete && one.takenAt.getTime() < youngest)).toEqual([]);
   if (plan.keepLast !== undefined) expect(complete.length).toBeLessThanOrEqual(plan.keepLast);
 }
 
@@ -83,7 +87,7 @@ function expectKept(
   const wanted = whole ? before.complete.slice(0, keepLast - 1) : before.complete;
   expect(after.complete).toEqual(expect.arrayContaining([...wanted]));
   const unwanted = before.complete.slice(wanted.length);
-  expect(unwanted).toEqual(expect.arrayContaining([...after.incomplete]));
+  expect([...unwanted, ...before.incomplete]).toEqual(expect.arrayContaining([...after.incomplete]));
 }
 
 /**

@@ -13,7 +13,7 @@ const KILLS = Number(process.env["KILLS"] ?? 200);
 
 it.each<[string, KillPlan, number, number]>([
   ["random moments", ANY_MOMENT, KILLS, 1500],
-  ["moments while older backups are removed", WHILE_PRUNING, Math.ceil(KILLS / 4), 250],
+  ["moments while older backups are removed", WHILE_PRUNING, Math.ceil(KILLS / 4), 100],
 ])(
   "kills at %s: no half backup is taken for one, none that is wanted is lost, and nothing is left",
   async (_, plan, kills, window) => {
