@@ -4,54 +4,28 @@
  * Made up anew, from a seed, each time. What is judged is CPU time of all threads of the process (unpacking has one of
  * its own), the compiler's included: on one idle core it is the wall time. Runs the thread's bundle (`npm run build`).
  */
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
+import { build } from "esbuild";
 import { THREAD_LIMITS } from "../src/snapshot/inspect-aside.ts";
-import type { InspectionAnswer, InspectionTask } from "../src/snapshot/inspector-thread.ts";
-import { median, peakMemory, run } from "./measure.ts";
+import { median, run } from "./measure.ts";
 import { makeSnapshot } from "./snapshot.ts";
+import type { Verified } from "./verify-one.ts";
 
 const MEGABYTE = 1e6;
 const TURNS = 3;
 const LEAST_RATE = 150;
 const MOST_MEMORY = 250;
 const [FEW_MEGABYTES, MANY_FILES] = [20, 200_000];
+const INSPECTOR = join(import.meta.dirname, "../dist/inspector/index.js");
 
-/** What one verification in a process of its own took. */
-interface Verified {
-  readonly bytes: number;
-  readonly documents: number;
-  readonly files: number;
-  readonly wallMs: number;
-  /** All threads of the process together: what it takes of one core, also on a busy machine. */
-  readonly cpuMs: number;
-  readonly peakBytes: number;
-}
-
-/** In the thread that a backup starts, as `inspectAside` does it. */
-async function verifyHere(path: string): Promise<Verified> {
-  const wall = performance.now();
-  const cpu = process.cpuUsage();
-  const workerData: InspectionTask = { path, sha256: "" };
-  const thread = new Worker(join(import.meta.dirname, "../dist/inspector/index.js"), {
-    workerData,
-    resourceLimits: THREAD_LIMITS,
-  });
-  const [answer] = (await once(thread, "message")) as [InspectionAnswer];
-  if ("failure" in answer) throw new Error(answer.failure.message);
-  const { uncompressedBytes, documents, files, findings } = answer.inspection;
-  const { user, system } = process.cpuUsage(cpu);
-  const wallMs = performance.now() - wall;
-  if (findings.some(({ level }) => level === "error")) throw new Error(JSON.stringify(findings));
-  return { bytes: uncompressedBytes, documents, files, wallMs, cpuMs: (user + system) / 1000, peakBytes: peakMemory() };
-}
-
-/** On one core where the system can hold a process to one. */
-async function verifyAside(path: string): Promise<Verified> {
-  const own = [process.execPath, import.meta.filename, "--one", path] as const;
+/**
+ * In a process of its own, on one core where the system can hold one to it. The program is plain JavaScript, as a runner
+ * has it: the compiler of Node's type stripping would go on with itself in the background for as long as all of this takes.
+ */
+async function verifyAside(program: string, path: string): Promise<Verified> {
+  const own = [process.execPath, program, INSPECTOR, JSON.stringify(THREAD_LIMITS), path] as const;
   const [command, ...args] = process.platform === "linux" ? ["taskset", "-c", "0", ...own] : own;
   return JSON.parse(await run(command, args)) as Verified;
 }
@@ -64,21 +38,24 @@ export async function benchVerify(sizes: readonly number[]): Promise<string> {
   ];
   const folder = await mkdtemp(join(tmpdir(), "bench-verify-"));
   try {
-    for (const size of sizes) lines.push(await benchOne(join(folder, `${size}.zip`), size, 50));
+    const program = join(folder, "verify-one.mjs");
+    const entry = join(import.meta.dirname, "verify-one.ts");
+    await build({ entryPoints: [entry], outfile: program, bundle: true, platform: "node", format: "esm" });
+    for (const size of sizes) lines.push(await benchOne(program, join(folder, `${size}.zip`), size, 50));
     // many small files are judged by their memory alone
-    lines.push(await benchOne(join(folder, "files.zip"), FEW_MEGABYTES, MANY_FILES));
+    lines.push(await benchOne(program, join(folder, "files.zip"), FEW_MEGABYTES, MANY_FILES));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
   return lines.join("\n");
 }
 
-async function benchOne(path: string, size: number, files: number): Promise<string> {
+async function benchOne(program: string, path: string, size: number, files: number): Promise<string> {
   await makeSnapshot(path, size, files);
   // else the system goes on writing it beside the first turns
   await run("sync", [path]);
   const turns: Verified[] = [];
-  for (let turn = 0; turn < TURNS; turn += 1) turns.push(await verifyAside(path));
+  for (let turn = 0; turn < TURNS; turn += 1) turns.push(await verifyAside(program, path));
   await rm(path);
   return lineOf(size, turns);
 }
@@ -98,10 +75,6 @@ function lineOf(size: number, turns: readonly Verified[]): string {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const [first, path] = process.argv.slice(2);
-  if (first === "--one" && path !== undefined) process.stdout.write(JSON.stringify(await verifyHere(path)));
-  else {
-    const sizes = process.argv.slice(2).map(Number);
-    process.stdout.write(`${await benchVerify(sizes.length === 0 ? [100] : sizes)}\n`);
-  }
+  const sizes = process.argv.slice(2).map(Number);
+  process.stdout.write(`${await benchVerify(sizes.length === 0 ? [100] : sizes)}\n`);
 }
