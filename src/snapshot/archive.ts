@@ -23,9 +23,6 @@ const CHUNK = 256 * 1024;
 /** Entries up to this are unpacked in one call: streams cost more than small entries do. */
 const SMALL = 512 * 1024;
 
-/** Reads up to this are done at once: handing them to another thread costs more, and there may be a million of them. */
-const AT_ONCE = 64 * 1024;
-
 /** One entry of the central directory. */
 export interface ArchiveEntry {
   readonly name: string;
@@ -109,17 +106,14 @@ export class Archive {
    */
   async read(entry: ArchiveEntry, sink: (chunk: Buffer) => void): Promise<number> {
     refuseUnreadable(entry);
-    const start = await this.#dataStart(entry);
+    const start = this.#dataStart(entry);
     const end = start + entry.packed;
     if (end > this.directory) throw new Defect("entry-unreadable", entry.name, "it would reach into the directory.");
     const check = new ContentCheck(entry, sink);
     if (entry.method === STORED) {
-      for await (const chunk of this.#raw(start, end)) {
-        check.take(chunk);
-        release(chunk);
-      }
+      for (const chunk of this.#reread(start, end)) check.take(chunk);
     } else if (entry.packed <= SMALL && entry.size <= SMALL) {
-      const whole = await this.#inflateSmall(entry, start);
+      const whole = this.#inflateSmall(entry, start);
       check.take(whole);
       release(whole);
     } else {
@@ -131,13 +125,18 @@ export class Archive {
 
   /** The packed bytes as they are, in pieces. @throws Defect */
   async *packed(entry: ArchiveEntry): AsyncGenerator<Buffer> {
-    const start = await this.#dataStart(entry);
-    yield* this.#raw(start, start + entry.packed);
+    const start = this.#dataStart(entry);
+    const end = start + entry.packed;
+    for (let at = start; at < end; at += CHUNK) {
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
+      this.#fill(chunk, at, this.path);
+      yield chunk;
+    }
   }
 
-  async #inflateSmall(entry: ArchiveEntry, start: number): Promise<Buffer> {
+  #inflateSmall(entry: ArchiveEntry, start: number): Buffer {
     const packed = Buffer.allocUnsafe(entry.packed);
-    await this.#fill(packed, start, entry.name);
+    this.#fill(packed, start, entry.name);
     const options = { info: true, chunkSize: Math.max(64, entry.size), maxOutputLength: entry.size + 1 } as const;
     let result: { buffer: Buffer; engine: InflateRaw };
     try {
@@ -152,7 +151,7 @@ export class Archive {
   }
 
   async #inflate(entry: ArchiveEntry, start: number, check: ContentCheck): Promise<void> {
-    const packed = this.#raw(start, start + entry.packed);
+    const packed = this.#reread(start, start + entry.packed);
     let used: number;
     try {
       used = await unpack(packed, (chunk) => check.take(chunk));
@@ -163,13 +162,13 @@ export class Archive {
   }
 
   /** Where the packed data begins; the local header must be the directory's twin. */
-  async #dataStart(entry: ArchiveEntry): Promise<number> {
+  #dataStart(entry: ArchiveEntry): number {
     const name = entry.raw.fileNameRaw;
     if (entry.offset + entry.packed > this.directory) {
       throw new Defect("entry-unreadable", entry.name, "it would reach into the directory.");
     }
     const header = Buffer.allocUnsafe(LOCAL_BYTES + name.length);
-    await this.#fill(header, entry.offset, entry.name);
+    this.#fill(header, entry.offset, entry.name);
     if (header.readUInt32LE(0) !== LOCAL) throw new Defect("entry-unreadable", entry.name, "it has no local header.");
     const same =
       header.readUInt16LE(6) === entry.flags &&
@@ -180,21 +179,20 @@ export class Archive {
     return entry.offset + header.length + header.readUInt16LE(28);
   }
 
-  async *#raw(start: number, end: number): AsyncGenerator<Buffer> {
+  /** All pieces lie in one buffer: each is good until the next is asked for. */
+  *#reread(start: number, end: number): Generator<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, end - start));
     for (let at = start; at < end; at += CHUNK) {
-      const chunk = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
-      await this.#fill(chunk, at, this.path);
+      const chunk = buffer.subarray(0, Math.min(CHUNK, end - at));
+      this.#fill(chunk, at, this.path);
       yield chunk;
     }
   }
 
-  async #fill(buffer: Buffer, position: number, where: string): Promise<void> {
+  /** At once: handing a read to another thread costs more than what it reads, and there may be a million of them. */
+  #fill(buffer: Buffer, position: number, where: string): void {
     for (let at = 0; at < buffer.length; ) {
-      const left = buffer.length - at;
-      const bytesRead =
-        left <= AT_ONCE
-          ? readSync(this.#file.fd, buffer, at, left, position + at)
-          : (await this.#file.read(buffer, at, left, position + at)).bytesRead;
+      const bytesRead = readSync(this.#file.fd, buffer, at, buffer.length - at, position + at);
       if (bytesRead === 0) throw new Defect("entry-unreadable", where, "the file ends before it.");
       at += bytesRead;
     }

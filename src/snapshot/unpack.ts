@@ -7,11 +7,11 @@ const PIECE_BYTES = 512 * 1024;
 /**
  * Inflates a raw deflate stream. What lies in memory is given back at once: left to the collector, it is a third of all
  * memory of an inspection.
- * @param packed a piece is given back when the next is asked for
+ * @param packed a piece has to be good until the next is asked for
  * @param take a piece is only valid until it returns
  * @returns how many of the packed bytes were used
  */
-export async function unpack(packed: AsyncIterable<Buffer>, take: (piece: Buffer) => void): Promise<number> {
+export async function unpack(packed: Iterable<Buffer>, take: (piece: Buffer) => void): Promise<number> {
   const inflate = createInflateRaw({ chunkSize: PIECE_BYTES });
   const fed = feed(inflate, packed);
   try {
@@ -24,17 +24,16 @@ export async function unpack(packed: AsyncIterable<Buffer>, take: (piece: Buffer
 }
 
 /** Never rejects: what fails here is what reading from `inflate` fails with. Ends with it, too. */
-async function feed(inflate: InflateRaw, packed: AsyncIterable<Buffer>): Promise<void> {
+async function feed(inflate: InflateRaw, packed: Iterable<Buffer>): Promise<void> {
   let next: (() => void) | undefined;
   inflate.once("close", () => next?.());
   try {
-    for await (const piece of packed) {
+    for (const piece of packed) {
       await new Promise<void>((resolve) => {
         next = resolve;
         inflate.write(piece, () => resolve());
       });
       if (inflate.destroyed) return;
-      release(piece);
     }
     inflate.end();
   } catch (error) {
