@@ -129,7 +129,7 @@ describe("an export", () => {
   });
 
   it("that the backend repeats for ever names lost files as the cause, and is canceled", async () => {
-    await begin({ STANDIN_RETRY_MS: "400", STANDIN_EXPORT_DELAY_MS: "15" });
+    await begin({ STANDIN_RETRY_MS: "400", STANDIN_EXPORT_DELAY_MS: "60" });
     const { blobs, store } = standin.backend;
     await filesOf(standin.backend).store("", Buffer.from("hello"), "text/plain");
     rmSync(blobs.path("files", String(store.read((tx) => tx.scan("", "_storage")[0])?.["storageKey"])));
