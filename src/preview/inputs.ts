@@ -2,13 +2,14 @@ import { isIP } from "node:net";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 import type { DeployableInputs } from "../start/deployable.ts";
 import { DEFAULT_IMAGE } from "../start/inputs.ts";
+import { serverOf } from "./ssh/known-hosts.ts";
 
 const DAY_MS = 86_400_000;
 
 /** The inputs of the preview action, each read and checked by itself; `rules.ts` judges how they go together. */
 export interface PreviewInputs extends DeployableInputs {
   readonly command: "up" | "down" | "sweep" | "bundle";
-  /** A Docker context, an address of an engine, or undefined: the local one. */
+  /** A Docker context, an address of an engine, or undefined: the local one, where there is no `sshKey`. */
   readonly host: string | undefined;
   readonly sshKey: string | undefined;
   readonly knownHosts: string;
@@ -67,10 +68,15 @@ export function readPreviewInputs(read: ReadInput): PreviewInputs {
     envSecrets: inputs.secret("env-secrets") ?? "",
     githubToken: inputs.secret("github-token")?.trim(),
   };
+  const knownHosts = inputs.raw("known-hosts");
+  // A key leads to the server that the known hosts are of.
+  const host = inputs.optional("host") ?? (secrets.sshKey === undefined ? undefined : serverOf(knownHosts));
   return {
     ...secrets,
+    host,
+    knownHosts,
     ...readPlace(inputs),
-    ...readWhich(inputs),
+    ...readWhich(inputs, host),
     ...readContent(inputs),
     command: inputs.choice("command", ["up", "down", "sweep", "bundle"], "up"),
     dryRun: inputs.boolean("dry-run", false),
@@ -86,8 +92,7 @@ export function readPreviewInputs(read: ReadInput): PreviewInputs {
  * Names below the server's own: its wildcard DNS entry has to lead to it in any case. A server that has no name, or is the
  * machine of the job, makes none.
  */
-function usualDomain(inputs: Inputs): string | undefined {
-  const host = inputs.optional("host");
+function usualDomain(inputs: Inputs, host: string | undefined): string | undefined {
   if (inputs.text("proxy") === "none" || host?.startsWith("ssh://") !== true || !URL.canParse(host)) return undefined;
   const { hostname } = new URL(host);
   return hostname.includes(".") && isIP(hostname) === 0 ? `{name}.${hostname.toLowerCase()}` : undefined;
@@ -95,8 +100,6 @@ function usualDomain(inputs: Inputs): string | undefined {
 
 function readPlace(inputs: Inputs) {
   return {
-    host: inputs.optional("host"),
-    knownHosts: inputs.raw("known-hosts"),
     proxy: inputs.choice("proxy", ["traefik", "caddy", "none"], "traefik"),
     proxyNetwork: inputs.optional("proxy-network"),
     certResolver: inputs.optional("cert-resolver"),
@@ -106,10 +109,10 @@ function readPlace(inputs: Inputs) {
   };
 }
 
-function readWhich(inputs: Inputs) {
+function readWhich(inputs: Inputs, host: string | undefined) {
   return {
     name: inputs.optional("name"),
-    domain: inputs.optional("domain") ?? usualDomain(inputs),
+    domain: inputs.optional("domain") ?? usualDomain(inputs, host),
     siteDomain: inputs.optional("site-domain"),
     label: inputs.optional("label"),
     drafts: inputs.boolean("drafts", true),

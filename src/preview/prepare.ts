@@ -6,7 +6,7 @@ import { ActionError } from "../runner/errors.ts";
 import { type Deployable, prepareDeployable } from "../start/deployable.ts";
 import { readBackendEnv } from "../start/prepare.ts";
 import type { Deps } from "../system/deps.ts";
-import { deriveInstanceSecret } from "./credentials.ts";
+import { deriveInstanceSecret, secretOf } from "./credentials.ts";
 import { databaseOf, type PreviewDatabase } from "./database.ts";
 import type { PreviewInputs } from "./inputs.ts";
 import type { PreviewPlan } from "./plan-types.ts";
@@ -78,10 +78,12 @@ export async function prepareUp(
   deps: Deps,
 ): Promise<PreparedUp> {
   const inputs = contentOf(given, plan);
-  const { version, image, requireDigest, previewSecret = "" } = inputs;
+  const { version, image, requireDigest } = inputs;
   const choice = resolveImage({ version, image, requireDigest });
   for (const warning of choice.warnings) deps.log.warning(warning);
-  const instanceSecret = deriveInstanceSecret(previewSecret, { repository, name: plan.name });
+  const secret = secretOf(inputs);
+  if (secret === undefined) throw new Error("checkNeeds lets no preview up without a secret");
+  const instanceSecret = deriveInstanceSecret(secret, { repository, name: plan.name });
   deps.log.mask(instanceSecret);
   const backendEnv = readBackendEnv(inputs.backendEnv);
   if (plan.fork) checkFork(inputs, backendEnv);

@@ -2,7 +2,7 @@ import { isIPv4 } from "node:net";
 import { checkPatterns } from "../deploy/env-plan.ts";
 import { ActionError } from "../runner/errors.ts";
 import { checkAuth, checkUrlVariables } from "../start/rules.ts";
-import { checkPreviewSecret } from "./credentials.ts";
+import { checkPreviewSecret, secretOf } from "./credentials.ts";
 import type { PreviewInputs } from "./inputs.ts";
 import type { PreviewPlan } from "./plan-types.ts";
 
@@ -22,6 +22,12 @@ function invalid(name: string, value: string, allowed: string): ActionError {
 const NO_SECRETS = "Runs of forks and Dependabot get no secrets: docs/previews.md shows what is done for them.";
 
 function checkHost({ host, sshKey, knownHosts }: PreviewInputs): void {
+  if (host === undefined && sshKey !== undefined) {
+    throw missing(
+      "ssh-key is set, but host is not, and known-hosts does not name one server.",
+      "Set known-hosts from a variable that holds what `ssh-keyscan <host>` prints for the one server; or host, such as ssh://deploy@preview.example.com. For the engine of this job leave ssh-key out.",
+    );
+  }
   if (host?.startsWith("ssh://") === true) {
     if (sshKey === undefined) {
       throw missing("host is an ssh:// address, but ssh-key is empty.", `Set ssh-key from a secret. ${NO_SECRETS}`);
@@ -56,14 +62,14 @@ function checkEntrance(inputs: PreviewInputs): void {
   if (bind !== undefined && !isIPv4(bind)) throw invalid("bind", bind, "an IPv4 address, such as 127.0.0.1 or 0.0.0.0");
 }
 
-function checkSecret({ previewSecret }: PreviewInputs): void {
-  if (previewSecret === undefined) {
+function checkSecret(inputs: PreviewInputs): void {
+  if (inputs.previewSecret !== undefined) checkPreviewSecret(inputs.previewSecret);
+  else if (secretOf(inputs) === undefined) {
     throw missing(
-      "preview-secret is empty; every preview's credentials are derived from it.",
+      "preview-secret is empty, and the host is not reached by an ssh-key; every preview's credentials are derived from one of them.",
       `Make one with \`openssl rand -hex 32\` and set it from a secret. ${NO_SECRETS}`,
     );
   }
-  checkPreviewSecret(previewSecret);
 }
 
 function checkDomain({ proxy, domain }: PreviewInputs): void {
@@ -110,7 +116,7 @@ export function checkPreviewInputs(inputs: PreviewInputs): void {
 /**
  * Judges whether what the plan needs is there. Runs of forks and Dependabot have neither secrets nor variables, and are
  * skipped: nothing is missing for that.
- * @throws ActionError `input-missing`, `preview-secret-weak`
+ * @throws ActionError `input-missing`, `preview-secret-weak`, `ssh-key-invalid`
  */
 export function checkNeeds(inputs: PreviewInputs, action: PreviewPlan["action"]): void {
   if (action === "skip") return;

@@ -23,7 +23,10 @@ const SECRETS = {
   one: "sentinel-of-the-step-4711",
   database: "sentinel-p@ssword",
 };
-const instanceSecret = deriveInstanceSecret(SECRETS.preview, { repository: "acme/chat", name: "pr-12" });
+const instanceSecret = deriveInstanceSecret(
+  { from: "preview-secret", text: SECRETS.preview },
+  { repository: "acme/chat", name: "pr-12" },
+);
 const adminKey = issueAdminKey({ instanceName: "pr-12", instanceSecret });
 
 let github: GitHubApi;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ActionError } from "../../runner/errors.ts";
 import type { Deps } from "../../system/deps.ts";
 import { tempOf } from "../../system/temp.ts";
+import { checkKnownHosts } from "./known-hosts.ts";
 
 /** What one connection keeps on the disk of this machine, in a folder that only this user can open. */
 export interface SshFiles {
@@ -67,21 +68,4 @@ export function checkKey(text: string): string {
   if (!/\n-----END [A-Z0-9 ]*PRIVATE KEY-----$/.test(key)) throw refuse("is cut off: its END line is missing");
   if (/ENCRYPTED/.test(key)) throw refuse("is protected by a passphrase, which nobody could type in a job");
   return `${key}\n`;
-}
-
-/** @throws ActionError `known-hosts-invalid` */
-export function checkKnownHosts(text: string): string {
-  const lines = text
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"));
-  const bad = lines.find(
-    (line) => !/^(@(cert-authority|revoked)\s+)?\S+\s+[\w@.-]+\s+[A-Za-z0-9+/]+=*(\s|$)/.test(line),
-  );
-  if (bad === undefined) return `${lines.join("\n")}\n`;
-  throw new ActionError(
-    "known-hosts-invalid",
-    `known-hosts holds a line that is none of a known_hosts file: it begins with ${JSON.stringify(bad.slice(0, 30))}.`,
-    "Take the lines that `ssh-keyscan <host>` prints, and compare them with the server's own keys before you store them.",
-  );
 }

@@ -71,17 +71,19 @@ async function makeKey(folder: string, name: string): Promise<string> {
   return file;
 }
 
-/** Users of the sandbox beside those of the machine. */
-async function addUser(folder: string, name: string): Promise<void> {
-  for (const [file, line] of [
-    ["/etc/passwd", `${name}:x:4711:4711::/:/bin/sh`],
-    ["/etc/shadow", `${name}:*:19000:0:99999:7:::`],
-    ["/etc/group", `${name}:x:4711:`],
+/** Users of the sandbox beside those of the machine: one who may use Docker, and one who may not. */
+async function addUsers(folder: string): Promise<void> {
+  const docker = /^docker:[^:]*:(\d+):/m.exec(readFileSync("/etc/group", "utf8"))?.[1];
+  if (docker === undefined) throw new Error("no group docker: its package makes one");
+  for (const [file, lines] of [
+    ["/etc/passwd", ["weak:x:4711:4711::/:/bin/sh", `deploy:x:4712:${docker}::/:/bin/sh`]],
+    ["/etc/shadow", ["weak:*:19000:0:99999:7:::", "deploy:*:19000:0:99999:7:::"]],
+    ["/etc/group", ["weak:x:4711:"]],
   ] as const) {
     const text = readFileSync(file, "utf8");
-    if (text.includes(`\n${name}:`)) continue;
+    if (text.includes("\nweak:")) continue;
     const copy = join(folder, file.slice(5));
-    writeFileSync(copy, `${text.trimEnd()}\n${line}\n`, { mode: 0o644 });
+    writeFileSync(copy, [text.trimEnd(), ...lines, ""].join("\n"), { mode: 0o644 });
     await run("mount", "--bind", copy, file);
   }
 }
@@ -91,7 +93,7 @@ function sshdConfig(folder: string): string {
     "Port 22",
     `ListenAddress ${remoteAddress}`,
     `HostKey ${join(folder, "hostkey")}`,
-    // Where the weak user may read it too.
+    // Where users without a home may read it, too.
     "AuthorizedKeysFile /run/sshd/authorized_keys",
     "PermitRootLogin prohibit-password",
     "PasswordAuthentication no",
@@ -128,7 +130,7 @@ export async function startRemote(): Promise<Remote> {
     await makeKey(folder, "hostkey"),
   ];
   writeFileSync(join(folder, "sshd_config"), sshdConfig(folder));
-  await addUser(folder, "weak");
+  await addUsers(folder);
   const socket = join(folder, "docker.sock");
   const script = [
     "mount -t tmpfs tmpfs /run",

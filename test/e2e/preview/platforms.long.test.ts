@@ -1,9 +1,7 @@
 /** The templates for servers that Coolify and Dokploy manage, with their proxy's network and certificate resolver. */
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ActRun, makeProject } from "../harness/act.ts";
-import { root } from "../harness/tools.ts";
-import { byName, commitOf, get, job, type PreviewHost, pullRequestEvent, startHost } from "./world.ts";
+import { commitOf, get, type PreviewHost, pullRequestEvent, startHost, template } from "./world.ts";
 
 let host: PreviewHost;
 beforeAll(async () => {
@@ -16,22 +14,14 @@ afterAll(async () => {
 describe.each([
   [1, "convex-preview-coolify.yml", "coolify"],
   [2, "convex-preview-dokploy.yml", "dokploy-network"],
-])("pull request %i by %s", (number, template, network) => {
+])("pull request %i by %s", (number, name, network) => {
   it(`gets a preview on the network ${network}, with certificates of the host's own, and loses it`, async () => {
     await host.remote.docker("network", "create", network);
     const project = await makeProject();
     const pull = host.github.state.open(number, { commit: commitOf(number) });
     const on = async (action: string): Promise<ActRun> => {
       const event = pullRequestEvent(host, number, action);
-      const workflow = join(root, "workflows-templates", template);
-      const run = await job({
-        host,
-        project,
-        workflow,
-        event,
-        vars: byName(host),
-        timeoutMs: 280_000,
-      });
+      const run = await template({ host, project, name, event, timeoutMs: 280_000 });
       expect(run.exitCode, run.log).toBe(0);
       return run;
     };

@@ -62,7 +62,7 @@ export function previewSpec(name: string, given: Partial<PreviewSpec> = {}): Pre
     repository,
     number: Number(name.replace(/\D/g, "")) || 1,
     instanceName: name,
-    instanceSecret: deriveInstanceSecret(previewSecret, { repository, name }),
+    instanceSecret: deriveInstanceSecret({ from: "preview-secret", text: previewSecret }, { repository, name }),
     backendEnv: {},
     memory: 512 * 1024 * 1024,
     isolated: false,

@@ -141,19 +141,15 @@ export interface TemplateJob extends Partial<ActOptions> {
   readonly project: string;
   /** Put in place of "memory: 1g" in the template, on lines of their own. */
   readonly inputs?: string;
+  readonly name?: string;
 }
 
-/** The way to the server by its name, below which the previews are then, too: no domain is filled in. */
-export function byName({ remote }: PreviewHost): Record<string, string> {
-  return {
-    PREVIEW_HOST: remote.host.replace(remoteAddress, domain),
-    PREVIEW_KNOWN_HOSTS: remote.knownHosts.replace(remoteAddress, domain),
-  };
-}
-
-/** Runs the template as a user has it who filled in what its head asks for: through the reusable workflow to the action. */
-export async function template({ host, inputs = "", secrets, ...options }: TemplateJob): Promise<ActRun> {
-  const name = "convex-preview.yml";
+/**
+ * Runs a template as a user has it who filled in the two values that its head asks for, through the reusable workflow to
+ * the action: the known hosts name the server, below whose name the previews are then, too.
+ */
+export async function template(job: TemplateJob): Promise<ActRun> {
+  const { host, inputs = "memory: 1g", name = "convex-preview.yml", secrets, ...options } = job;
   const yaml = readFileSync(join(root, "workflows-templates", name), "utf8");
   const workflow = join(mkdtempSync(join(world().scratch, "template-")), name);
   writeFileSync(
@@ -166,13 +162,10 @@ export async function template({ host, inputs = "", secrets, ...options }: Templ
     secrets: {
       GITHUB_TOKEN: TOKEN,
       PREVIEW_SSH_KEY: host.remote.key,
-      PREVIEW_SECRET,
       CONVEX_ENV: "GREETING=hello\nOPENAI_API_KEY=sk-sentinel-openai-4711",
       ...secrets,
     },
-    vars: {
-      ...byName(host),
-    },
+    vars: { PREVIEW_KNOWN_HOSTS: host.remote.knownHosts.replace(remoteAddress, domain) },
     env: { NODE_EXTRA_CA_CERTS: host.proxy.caFile, GITHUB_API_URL: host.github.url, ...options.env },
   });
 }

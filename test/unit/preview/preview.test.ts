@@ -80,10 +80,10 @@ describe("a run without secrets", () => {
     expect(to.api.requests).toEqual([]);
   });
 
-  it("of an own branch is told what is missing, before GitHub is asked", async () => {
+  it("of an own branch is told what is missing or wrong, before GitHub is asked", async () => {
     await expect(run({})).rejects.toMatchObject({ code: "input-missing", message: expect.stringContaining("ssh-key") });
-    const access = { "ssh-key": "a key that is judged later", "known-hosts": "host ssh-ed25519 AAAA" };
-    await expect(run({}, access)).rejects.toMatchObject({ message: expect.stringContaining("preview-secret") });
+    const access = { "ssh-key": "what is no private key", "known-hosts": "host ssh-ed25519 AAAA" };
+    await expect(run({}, access)).rejects.toMatchObject({ code: "ssh-key-invalid" });
     expect(to.api.requests).toEqual([]);
   });
 });

@@ -46,7 +46,13 @@ describe("checkPreviewInputs", () => {
     ["input-missing", { domain: "", host: "ssh://deploy@192.0.2.7" }],
     ["input-missing", { domain: "", host: "ssh://deploy@[2001:db8::7]" }],
     ["input-missing", { domain: "", host: "ssh://deploy@builder" }],
-    ["input-missing", { "preview-secret": "" }],
+    ["input-missing", { "preview-secret": "", host: "", "ssh-key": "" }],
+    ["ssh-key-invalid", { "preview-secret": "" }],
+    [
+      "input-missing",
+      { host: "", "known-hosts": "|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-rsa AAAA" },
+    ],
+    ["input-missing", { host: "", "known-hosts": "" }],
     ["preview-secret-weak", { "preview-secret": "too short to be one" }],
     ["input-conflict", { proxy: "none" }],
     ["input-conflict", { bind: "0.0.0.0" }],
@@ -63,6 +69,16 @@ describe("checkPreviewInputs", () => {
     ["input-conflict", { "jwt-private-key": "a key without auth" }],
   ])("answers with %s to %j", (code, given) => {
     expect(() => check(given)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it("needs no more than a key and the known hosts of the server", () => {
+    const two: Record<string, string> = {
+      "ssh-key": "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VudGluZWw=\n-----END OPENSSH PRIVATE KEY-----",
+      "known-hosts": "preview.example.com ssh-ed25519 AAAA",
+    };
+    const inputs = readPreviewInputs((name) => two[name] ?? "");
+    expect(inputs).toMatchObject({ host: "ssh://deploy@preview.example.com", domain: "{name}.preview.example.com" });
+    expect(() => checkNeeds(inputs, "up")).not.toThrow();
   });
 
   it("misses nothing where nothing is to be done, and no more than a removal needs", () => {

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { checkKey, checkKnownHosts, makeFolder, removeFiles, writeFiles } from "../../../../src/preview/ssh/files.ts";
+import { checkKey, makeFolder, removeFiles, writeFiles } from "../../../../src/preview/ssh/files.ts";
 import { scratch, testDeps } from "../../backend/docker/support.ts";
 
 const frame = (kind: string): string =>
@@ -37,24 +37,5 @@ describe("checkKey", () => {
   ])("refuses %s without repeating it", (_, key, why) => {
     expect(() => checkKey(key)).toThrow(why);
     expect(() => checkKey(key)).not.toThrow(/sentinel|c2VudGluZWw/);
-  });
-});
-
-describe("checkKnownHosts", () => {
-  it("takes hashed names, ports, authorities and comments", () => {
-    const lines = [
-      "# from ssh-keyscan",
-      "|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-rsa AAAAB3Nza",
-      "[host]:2222,10.0.0.1 ecdsa-sha2-nistp256 AAAAE2V= comment",
-      "@cert-authority *.example.com ssh-ed25519 AAAAC3Nza",
-    ];
-    expect(checkKnownHosts(lines.join("\r\n")).trim().split("\n")).toEqual(lines.slice(1));
-  });
-
-  it("refuses what ssh would silently pass over", () => {
-    expect(() => checkKnownHosts("ssh-ed25519 AAAAC3Nza")).toThrow(
-      expect.objectContaining({ code: "known-hosts-invalid" }),
-    );
-    expect(() => checkKnownHosts("SHA256:abc")).toThrow(expect.objectContaining({ code: "known-hosts-invalid" }));
   });
 });
