@@ -28,6 +28,13 @@ function checkHost({ host, sshKey, knownHosts }: PreviewInputs): void {
       "Set known-hosts from a variable that holds what `ssh-keyscan <host>` prints for the one server; or host, such as ssh://deploy@preview.example.com. For the engine of this job leave ssh-key out.",
     );
   }
+  // Else the engine of this job would be taken without a word.
+  if (host === undefined && sshKey === undefined && knownHosts.trim() !== "") {
+    throw missing(
+      "known-hosts is set, but ssh-key is empty, so nothing opens that host.",
+      `Set ssh-key from a secret. For the engine of this job leave known-hosts out. ${NO_SECRETS}`,
+    );
+  }
   if (host?.startsWith("ssh://") === true) {
     if (sshKey === undefined) {
       throw missing("host is an ssh:// address, but ssh-key is empty.", `Set ssh-key from a secret. ${NO_SECRETS}`);

@@ -22,7 +22,9 @@ describe("checkPreviewInputs", () => {
   it("takes what the documentation shows", () => {
     expect(() => check({})).not.toThrow();
     expect(() => check({ command: "sweep", domain: "", "preview-secret": "" })).not.toThrow();
-    expect(() => check({ host: "", "ssh-key": "", proxy: "none", domain: "", bind: "10.0.0.1" })).not.toThrow();
+    expect(() =>
+      check({ host: "", "ssh-key": "", "known-hosts": "", proxy: "none", domain: "", bind: "10.0.0.1" }),
+    ).not.toThrow();
     expect(() => check({ command: "bundle", host: "", domain: "", "preview-secret": "" })).not.toThrow();
   });
 
@@ -46,13 +48,14 @@ describe("checkPreviewInputs", () => {
     ["input-missing", { domain: "", host: "ssh://deploy@192.0.2.7" }],
     ["input-missing", { domain: "", host: "ssh://deploy@[2001:db8::7]" }],
     ["input-missing", { domain: "", host: "ssh://deploy@builder" }],
-    ["input-missing", { "preview-secret": "", host: "", "ssh-key": "" }],
+    ["input-missing", { "preview-secret": "", host: "", "ssh-key": "", "known-hosts": "" }],
     ["ssh-key-invalid", { "preview-secret": "" }],
     [
       "input-missing",
       { host: "", "known-hosts": "|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-rsa AAAA" },
     ],
     ["input-missing", { host: "", "known-hosts": "" }],
+    ["input-missing", { host: "", "ssh-key": "" }],
     ["preview-secret-weak", { "preview-secret": "too short to be one" }],
     ["input-conflict", { proxy: "none" }],
     ["input-conflict", { bind: "0.0.0.0" }],
