@@ -9,10 +9,14 @@ import { ActionError } from "../runner/errors.ts";
  */
 export type KeyFormat = "current" | "legacy";
 
-export interface KeyRequest {
+/** What a backend knows its keys by. */
+export interface Instance {
   readonly instanceName: string;
   /** 64 hex digits. */
   readonly instanceSecret: string;
+}
+
+export interface KeyRequest extends Instance {
   readonly format?: KeyFormat;
   /** Seconds since the epoch; now when absent. The backend takes any value but 0. */
   readonly issuedSeconds?: number;
@@ -106,6 +110,32 @@ export function parseAdminKey(text: string): AdminKey {
   // 1 version byte, 12 nonce bytes, the smallest plaintext of 4 bytes and a tag of 16 (contract 2.1).
   if (encrypted.length % 2 !== 0 || encrypted.length < 66) throw malformed("it was cut off");
   return { text, instanceName, encrypted };
+}
+
+/** Whether an instance would take a key: made for its name, and sealed with its secret in either format (contract 2.1, 2.2). */
+export function isKeyOf({ instanceName, instanceSecret }: Instance, text: string): boolean {
+  const secret = Buffer.from(instanceSecret, "hex");
+  try {
+    const key = parseAdminKey(text);
+    const bytes = new Uint8Array(Buffer.from(key.encrypted, "hex"));
+    if (key.instanceName !== instanceName || bytes[0] !== VERSION) return false;
+    const current = gcmsiv(deriveKey(secret), bytes.slice(1, 13), Uint8Array.of(VERSION));
+    const legacy = xsalsa20poly1305(new Uint8Array(secret), bytes.slice(1, 25));
+    return opens(current, bytes.slice(13)) || opens(legacy, bytes.slice(25));
+  } catch (defect) {
+    if (defect instanceof ActionError) return false;
+    throw defect;
+  }
+}
+
+/** What was sealed with another key has another tag, which is all that a cipher throws for. */
+function opens(cipher: { decrypt(sealed: Uint8Array): Uint8Array }, sealed: Uint8Array): boolean {
+  try {
+    cipher.decrypt(sealed);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What must be masked for a key: the whole and the part after `|` (contract 2.4). */

@@ -6,17 +6,17 @@ export function generateInstanceSecret(): string {
   return randomBytes(32).toString("hex");
 }
 
-/**
- * Refuses what the backend would refuse only after it has created its database file (contract 1.3).
- * The secret itself is never part of the error.
- */
+/** Why the backend would refuse a secret, in words without the secret itself; nothing for a good one. */
+export function secretDefect(secret: string): string | undefined {
+  if (/^[0-9a-fA-F]{64}$/.test(secret)) return undefined;
+  if (/\s/.test(secret)) return "it has a blank or a line break in it";
+  return /^[0-9a-fA-F]*$/.test(secret) ? `it has ${secret.length} digits` : "it holds something else than hex digits";
+}
+
+/** Refuses what the backend would refuse only after it has created its database file (contract 1.3). */
 export function checkInstanceSecret(secret: string): void {
-  if (/^[0-9a-fA-F]{64}$/.test(secret)) return;
-  const why = /\s/.test(secret)
-    ? "it has a blank or a line break in it"
-    : /^[0-9a-fA-F]*$/.test(secret)
-      ? `it has ${secret.length} digits`
-      : "it holds something else than hex digits";
+  const why = secretDefect(secret);
+  if (why === undefined) return;
   throw new ActionError(
     "instance-secret-invalid",
     `instance-secret is not 64 hex digits: ${why}.`,

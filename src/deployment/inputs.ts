@@ -1,7 +1,16 @@
+import { adminKeySecrets, type Instance, isKeyOf, issueAdminKey } from "../credentials/admin-key.ts";
 import { ActionError } from "../runner/errors.ts";
 import type { Inputs } from "../runner/inputs.ts";
 import { mask } from "../runner/mask.ts";
-import { connectionSecrets, KEY_NAME, parseConnection, URL_NAME } from "./connection-lines.ts";
+import {
+  addressMissing,
+  connectionSecrets,
+  KEY_NAME,
+  ORIGIN_NAME,
+  parseConnection,
+  sameAddress,
+  URL_NAME,
+} from "./connection-lines.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -10,7 +19,7 @@ export interface DeploymentNamed {
   /** As written; its form is judged with the deployment. */
   readonly url: string | undefined;
   readonly adminKey: string | undefined;
-  /** Both in the lines of an .env.local; judged by `requireDeployment`. */
+  /** Both in the lines of an .env.local, or of the backend's settings; judged by `requireDeployment`. */
   readonly connection: string | undefined;
 }
 
@@ -42,7 +51,16 @@ function missing(name: string, variable: string, hint: string): ActionError {
   );
 }
 
-const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).origin : url);
+/** The key of a connection; one that is made is another each time, and masked before anybody has it. */
+function keyFrom(key: string | Instance): string {
+  if (typeof key === "string") return key;
+  const made = issueAdminKey(key);
+  for (const secret of adminKeySecrets(made)) mask(secret);
+  return made;
+}
+
+const agrees = (given: string, key: string | Instance): boolean =>
+  typeof key === "string" ? given === key : isKeyOf(key, given);
 
 /**
  * A second name for the deployment has to mean the same one: which of two is right cannot be told, and a backup, deploy or
@@ -50,21 +68,30 @@ const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).orig
  */
 function agreeing({ url, adminKey }: DeploymentNamed, text: string): { url: string; adminKey: string } {
   const connection = parseConnection(text);
-  if (url !== undefined && originOf(url) !== originOf(connection.url)) {
+  if (url !== undefined && connection.url !== undefined && !sameAddress(url, connection.url)) {
     throw new ActionError(
       "input-conflict",
       "url and connection name different deployments.",
-      `Leave url (in the reusable workflows: the variable CONVEX_URL) out, or give the same address as ${URL_NAME} in connection.`,
+      `Leave url (in the reusable workflows: the variable CONVEX_URL) out, or give the same address as ${URL_NAME} or ${ORIGIN_NAME} in connection.`,
     );
   }
-  if (adminKey !== undefined && adminKey !== connection.adminKey) {
+  if (adminKey !== undefined && !agrees(adminKey, connection.key)) {
     throw new ActionError(
       "input-conflict",
-      "admin-key and connection hold different keys.",
+      typeof connection.key === "string"
+        ? "admin-key and connection hold different keys."
+        : "admin-key is no key of the instance that connection has the INSTANCE_SECRET of.",
       "Leave admin-key (in the reusable workflows: the secret CONVEX_ADMIN_KEY) out, or connection.",
     );
   }
-  return { url: url ?? connection.url, adminKey: connection.adminKey };
+  const address = url ?? connection.url;
+  if (address === undefined) throw addressMissing();
+  return { url: address, adminKey: keyFrom(connection.key) };
+}
+
+/** The admin key alone, for a post step that knows its deployment by what the main step saved. */
+export function adminKeyOf({ adminKey, connection }: DeploymentNamed): string | undefined {
+  return connection === undefined ? adminKey : keyFrom(parseConnection(connection).key);
 }
 
 /** @throws ActionError `input-missing`, `input-conflict`, `connection-invalid` */
@@ -75,7 +102,7 @@ export function requireDeployment(named: DeploymentNamed): { url: string; adminK
     throw missing(
       "url",
       URL_NAME,
-      "Set connection: from a secret that holds the two lines of .env.local (CONVEX_CONNECTION in the reusable workflows), or url: to the URL of the deployment's API, for example from vars.CONVEX_URL; after the root action it is found by itself. Runs of forks and Dependabot get no secrets: skip this step there.",
+      "Set connection: from a secret that holds the two lines of .env.local or of the backend's settings (CONVEX_CONNECTION in the reusable workflows), or url: to the URL of the deployment's API, for example from vars.CONVEX_URL; after the root action it is found by itself. Runs of forks and Dependabot get no secrets: skip this step there.",
     );
   }
   if (adminKey === undefined) {

@@ -1,8 +1,7 @@
 import { rm } from "node:fs/promises";
 import { DeploymentClient } from "../deployment/client.ts";
-import { parseConnection } from "../deployment/connection-lines.ts";
 import { cancelImport, hasEnded } from "../deployment/import-state.ts";
-import { readDeployment } from "../deployment/inputs.ts";
+import { adminKeyOf, readDeployment } from "../deployment/inputs.ts";
 import { messageOf } from "../runner/errors.ts";
 import type { ReadInput } from "../runner/inputs.ts";
 import { Inputs } from "../runner/inputs.ts";
@@ -71,8 +70,7 @@ async function undo(state: RestoreState, client: DeploymentClient, deps: Deps): 
 }
 
 function clientOf(state: RestoreState, read: ReadInput, deps: Deps): DeploymentClient | undefined {
-  const named = readDeployment(new Inputs(read), deps.env);
-  const adminKey = named.connection === undefined ? named.adminKey : parseConnection(named.connection).adminKey;
+  const adminKey = adminKeyOf(readDeployment(new Inputs(read), deps.env));
   return adminKey === undefined ? undefined : new DeploymentClient({ ...deps, url: state.url, adminKey });
 }
 

@@ -1,8 +1,9 @@
+import { DEFAULT_INSTANCE_NAME } from "../credentials/instance-name.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 
+export { DEFAULT_INSTANCE_NAME } from "../credentials/instance-name.ts";
 export const DEFAULT_IMAGE = "ghcr.io/get-convex/convex-backend";
 export const DEFAULT_RELEASES_URL = "https://api.github.com/repos/get-convex/convex-backend/releases";
-export const DEFAULT_INSTANCE_NAME = "convex-self-hosted";
 
 /** The inputs of the root action, each read and checked by itself; `rules.ts` judges how they go together. */
 export interface StartInputs {

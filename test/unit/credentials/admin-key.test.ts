@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gcmsiv } from "@noble/ciphers/aes.js";
 import { describe, expect, it } from "vitest";
-import { adminKeySecrets, issueAdminKey, parseAdminKey } from "../../../src/credentials/admin-key.ts";
+import { adminKeySecrets, isKeyOf, issueAdminKey, parseAdminKey } from "../../../src/credentials/admin-key.ts";
 import { ActionError } from "../../../src/runner/errors.ts";
 
 interface Vector {
@@ -72,6 +72,16 @@ describe("given keys", () => {
     expect(parseAdminKey(key)).toEqual({ text: key, instanceName: "convex-self-hosted", encrypted });
     expect(parseAdminKey(`prod:${key}`).instanceName).toBe("convex-self-hosted");
     expect(adminKeySecrets(key)).toEqual([key, encrypted]);
+  });
+
+  it.each(vectors.map((vector) => [vector.label, vector] as const))("are known by their instance: %s", (_, vector) => {
+    const instance = { instanceName: vector.instanceName, instanceSecret: vector.secret };
+    const flipped = `${vector.secret[0] === "0" ? "1" : "0"}${vector.secret.slice(1)}`;
+    expect(isKeyOf(instance, vector.adminKey)).toBe(true);
+    expect(isKeyOf({ ...instance, instanceName: "other" }, vector.adminKey)).toBe(false);
+    expect(isKeyOf({ ...instance, instanceSecret: flipped }, vector.adminKey)).toBe(false);
+    expect(isKeyOf(instance, vector.adminKey.replace("|01", "|02"))).toBe(false);
+    expect(isKeyOf(instance, vector.adminKey.slice(0, -2))).toBe(false);
   });
 
   it.each([

@@ -72,10 +72,16 @@ describe("the post step", () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  it("has the key of a connection, too", async () => {
+  it.each([
+    ["", () => `CONVEX_SELF_HOSTED_URL=${target.url}\nCONVEX_SELF_HOSTED_ADMIN_KEY='${target.adminKey}'\n`],
+    [
+      " that is made from its instance secret",
+      () => `INSTANCE_SECRET=${target.instanceSecret}\nINSTANCE_NAME=${target.instanceName}\n`,
+    ],
+  ])("has the key of a connection, too%s", async (_, lines) => {
     const { client } = makeRun(world, target);
     await client.pause();
-    const connection = `CONVEX_SELF_HOSTED_URL=${target.url}\nCONVEX_SELF_HOSTED_ADMIN_KEY='${target.adminKey}'\n`;
+    const connection = lines();
     await post({ was: "running" }, { connection });
     expect(await isPaused(client)).toBe(false);
   });
