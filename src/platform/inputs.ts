@@ -1,8 +1,9 @@
+import { DEFAULT_INSTANCE_NAME } from "../credentials/instance-name.ts";
 import { checkInstanceSecret } from "../credentials/instance-secret.ts";
+import { passwordsOf } from "../credentials/url-password.ts";
 import { connectionSecrets } from "../deployment/connection-lines.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
-import { DEFAULT_INSTANCE_NAME } from "../start/inputs.ts";
 import { parseSettings, type Settings } from "./settings.ts";
 
 export const PLATFORMS = ["server", "coolify", "dokploy", "fly", "railway", "kubernetes", "coder"] as const;
@@ -24,11 +25,6 @@ export interface PlatformInputs {
   readonly createDatabase: boolean;
   readonly version: string | undefined;
   readonly settings: Settings | undefined;
-}
-
-/** What comes before `@`, as both Postgres and the backend read it; a password is a secret by itself, too. */
-function passwordOf(url: string): string | undefined {
-  return /^[a-z]+:\/\/[^:/?#]*:(.*)@[^@]*$/i.exec(url)?.[1];
 }
 
 function createsDatabase(inputs: Inputs, postgresUrl: string | undefined): boolean {
@@ -77,13 +73,8 @@ export function readPlatformInputs(read: ReadInput, mask: (secret: string) => vo
   // Secrets first: an error about another input must not come before they are masked.
   const connection = readConnection(inputs, mask);
   const secrets = [inputs.secret("instance-secret")?.trim(), inputs.secret("postgres-url")?.trim()] as const;
-  const maskPassword = (url: string | undefined): void => {
-    const password = url === undefined ? undefined : passwordOf(url);
-    if (password !== undefined) mask(password);
-  };
-  maskPassword(secrets[1]);
+  for (const password of passwordsOf(secrets[1] ?? "")) mask(password);
   const settings = connection === undefined ? undefined : parseSettings(connection);
-  maskPassword(settings?.postgresUrl);
   const instanceSecret = agreed("instance-secret", secrets[0], "INSTANCE_SECRET", settings?.instanceSecret);
   const postgresUrl = agreed("postgres-url", secrets[1], "POSTGRES_URL", settings?.postgresUrl);
   const name = agreed("instance-name", inputs.optional("instance-name"), "INSTANCE_NAME", settings?.instanceName);

@@ -1,4 +1,6 @@
 import { readS3Settings } from "../backend/s3-settings.ts";
+import { secretDefect } from "../credentials/instance-secret.ts";
+import { countOf } from "../deployment/connection-lines.ts";
 import { parseVariables } from "../deployment/env-text.ts";
 import { ActionError } from "../runner/errors.ts";
 import { publicHost, refused } from "./host.ts";
@@ -18,9 +20,10 @@ export interface Settings {
   readonly notices: readonly string[];
 }
 
-const OWN = ["CONVEX_CLOUD_ORIGIN", "CONVEX_SITE_ORIGIN", "INSTANCE_NAME", "INSTANCE_SECRET", "POSTGRES_URL"] as const;
+/** Settings that the action itself has to understand. */
+const OWN = ["CONVEX_CLOUD_ORIGIN", "CONVEX_SITE_ORIGIN", "INSTANCE_NAME", "INSTANCE_SECRET", "POSTGRES_URL"];
 
-/** Settings by the names that upstream's docker-compose.yml passes on; a whole .env.local has others, which are no business of the backend. */
+/** Settings that go to the backend as they are; what else a file holds is no business of the backend. */
 const OF_BACKEND = [
   /^AWS_[A-Z0-9_]+$/,
   /^S3_(ENDPOINT_URL|STORAGE_[A-Z_]+)$/,
@@ -35,9 +38,7 @@ const invalid = (what: string, hint: string): ActionError => new ActionError("co
 /** Whatever names a thing twice does not say which one is meant. */
 function checkNames(text: string, names: Iterable<string>): void {
   for (const name of names) {
-    const count =
-      text.match(new RegExp(`^\\s*(?:export\\s+)?${name.replaceAll(".", "\\.")}(?:\\s*=|:\\s)`, "gm"))?.length ?? 0;
-    if (count > 1) {
+    if (countOf(name, text) > 1) {
       throw invalid(
         `connection sets ${name} more than once, so it does not say which one is meant.`,
         "Leave one of the lines in it.",
@@ -62,7 +63,16 @@ function checkValue(name: string, value: string): void {
   if (why === undefined) return;
   throw invalid(
     `${name} in connection ${why}, which platforms do not take as it is.`,
-    "Write the value on one line, without quotes in it at its ends.",
+    "Write it on one line, in one pair of quotes at most.",
+  );
+}
+
+function checkedSecret(secret: string | undefined): string | undefined {
+  const why = secret === undefined ? undefined : secretDefect(secret);
+  if (why === undefined) return secret;
+  throw invalid(
+    `INSTANCE_SECRET in connection is not 64 hex digits: ${why}.`,
+    "Make one with `openssl rand -hex 32`, or copy it from where the backend has it.",
   );
 }
 
@@ -87,16 +97,15 @@ export function parseSettings(text: string): Settings {
     .filter(([, value]) => value !== "");
   checkNames(text, variables.keys());
   const values = new Map<string, string>(given);
-  const own: readonly string[] = OWN;
   const others = new Map(given.filter(([name]) => OF_BACKEND.some((pattern) => pattern.test(name))));
-  for (const [name, value] of given) if (own.includes(name) || others.has(name)) checkValue(name, value);
+  for (const [name, value] of given) if (OWN.includes(name) || others.has(name)) checkValue(name, value);
   readS3Settings(Object.fromEntries(others), "connection");
-  const left = given.map(([name]) => name).filter((name) => !own.includes(name) && !others.has(name));
+  const left = given.map(([name]) => name).filter((name) => !OWN.includes(name) && !others.has(name));
   return {
     cloudOrigin: originOf("CONVEX_CLOUD_ORIGIN", values.get("CONVEX_CLOUD_ORIGIN")),
     siteOrigin: originOf("CONVEX_SITE_ORIGIN", values.get("CONVEX_SITE_ORIGIN")),
     instanceName: values.get("INSTANCE_NAME"),
-    instanceSecret: values.get("INSTANCE_SECRET"),
+    instanceSecret: checkedSecret(values.get("INSTANCE_SECRET")),
     postgresUrl: values.get("POSTGRES_URL"),
     others,
     notices: [

@@ -48,6 +48,7 @@ describe("the lines of a connection", () => {
 
   it.each([
     [`INSTANCE_SECRET=${SECRET}\nINSTANCE_SECRET=${SECRET}`, "connection-invalid", "INSTANCE_SECRET more than once"],
+    [`INSTANCE_SECRET=${SECRET.slice(1)}`, "connection-invalid", "INSTANCE_SECRET in connection is not 64 hex digits"],
     ["MYSQL_URL=mysql://u:p@db.example.com", "connection-invalid", "MYSQL_URL"],
     ['POSTGRES_URL="postgresql://u:p@a\nb"', "connection-invalid", "POSTGRES_URL in connection has a line break"],
     [`AWS_REGION='"eu-central-1"'`, "connection-invalid", "AWS_REGION in connection begins or ends with a quote"],
