@@ -1,9 +1,13 @@
 /** Reusable workflows, their callers, and the actions they call agree with each other, and keep the rules of docs/threat-model.md. */
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { askedBy } from "../../bin/readme.ts";
+import { parseConnection } from "../../src/deployment/connection-lines.ts";
+import { parseSettings } from "../../src/platform/settings.ts";
+import { scratch } from "../support/scratch.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -265,6 +269,40 @@ describe.each(TEMPLATES)("%s", (path) => {
       categories: expect.arrayContaining([expect.any(String)]),
     });
   });
+});
+
+describe("the commands that make the secret of a platform's template", () => {
+  const SECRET = "5e".repeat(32);
+  const made = TEMPLATES.flatMap((path) =>
+    [...read(path).matchAll(/^# +(\(set -C; .*\))$/gm)].map(([, command = ""]) => [path, command] as const),
+  );
+
+  it("are there", () => {
+    expect(made.map(([path]) => path.replace(/^.*convex-|\.yml$/g, ""))).toEqual([
+      ...["ec2", "fly", "kubernetes", "neon", "railway"],
+    ]);
+  });
+
+  it.each(made)(
+    "%s: write lines that every action takes, for their owner alone, and never over a file",
+    async (_, text) => {
+      const home = await scratch("commands");
+      const file = join(home, "convex.env");
+      // openssl is not on every machine that runs this; the rest is as a person copies it.
+      const command = text.replace("$(openssl rand -hex 32)", SECRET).replace(/>(~|\/etc)\//, `>${home}/`);
+      execFileSync("bash", ["-c", command]);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      const lines = readFileSync(file, "utf8");
+      expect(parseConnection(lines).key).toEqual({ instanceName: "convex-self-hosted", instanceSecret: SECRET });
+      expect(parseSettings(lines)).toMatchObject({
+        instanceSecret: SECRET,
+        cloudOrigin: lines.includes("CLOUD_ORIGIN") ? "https://api.example.com" : undefined,
+        postgresUrl: lines.includes("POSTGRES") ? "postgresql://user:password@host/neondb?sslmode=require" : undefined,
+      });
+      expect(() => execFileSync("bash", ["-c", command], { stdio: "ignore" })).toThrow();
+      expect(readFileSync(file, "utf8")).toBe(lines);
+    },
+  );
 });
 
 describe("the template for Neon", () => {
