@@ -42,7 +42,7 @@ export async function platform(read: ReadInput, deps: Deps): Promise<void> {
     setOutput("app", origins.app ?? "", directory);
     deps.log.info(`CONVEX_CLOUD_ORIGIN=${origins.cloud} CONVEX_SITE_ORIGIN=${origins.site}`);
   }
-  for (const text of settings?.notices ?? []) deps.log.info(text);
+  for (const text of settings?.notices ?? []) deps.log.notice(text);
   if (database === undefined) return;
   setSecretOutput("postgres-url", database.url);
   setOutput("database", database.database, directory);
