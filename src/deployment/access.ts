@@ -26,7 +26,7 @@ export async function checkInstance(client: DeploymentClient, key: string): Prom
     return errorFinding(
       "instance-mismatch",
       `${client.url} is instance "${shortened(name)}", the admin key is for "${wanted}".`,
-      "Check which of url and admin-key is the wrong one: they belong to different deployments. A key that is made from INSTANCE_SECRET in connection needs the line INSTANCE_NAME=… there, where the backend has one.",
+      "Check which of url and admin-key is the wrong one: they belong to different deployments. Beside INSTANCE_SECRET in connection give INSTANCE_NAME, where the backend has one.",
     );
   } catch (failure) {
     return fromError(failure);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newBackupId } from "../../src/backup/id.ts";
 import { manifestBytes } from "../../src/backup/manifest.ts";
+import { isKeyOf, issueAdminKey } from "../../src/credentials/admin-key.ts";
 import { generateAuthKeys } from "../../src/credentials/auth-keys.ts";
 import type { Finding } from "../../src/doctor/finding.ts";
 import { maskedForms } from "../../src/runner/mask.ts";
@@ -100,6 +101,26 @@ describe("the doctor bundle", () => {
     expect(result.masks).not.toContain(standin.url);
     const first = result.log.split("\n").findIndex((line) => line !== "" && !line.startsWith("::add-mask::"));
     expect(result.log.split("\n").slice(first).join("\n")).not.toContain("sentinel");
+  });
+
+  it("makes its key from the backend's own settings, and masks both before anything else is told", async () => {
+    const { instanceName, instanceSecret } = standin;
+    const connection = `CONVEX_CLOUD_ORIGIN=${standin.url}\nINSTANCE_NAME=${instanceName}\nINSTANCE_SECRET=${instanceSecret}\n`;
+    const result = await step({ url: "", "admin-key": "", "fail-on": "never", connection });
+    expect(result.exitCode, result.log).toBe(0);
+    expect(result.outputs.get("url")).toBe(standin.url);
+    expect(findingsOf(result).find(({ check }) => check === "admin-key")?.level, result.log).toBe("ok");
+    const made = result.masks.filter((text) => isKeyOf({ instanceName, instanceSecret }, text));
+    expect(made).toHaveLength(1);
+    expect(result.masks).toEqual(expect.arrayContaining([instanceSecret, made[0]?.split("|")[1]]));
+    const told = [result.log.replace(/^::add-mask::.*$/gm, ""), result.summary, [...result.outputs.values()].join()];
+    for (const secret of [instanceSecret, ...made].flatMap(maskedForms))
+      for (const text of told) expect(text.includes(secret)).toBe(false);
+    const another = issueAdminKey({ instanceName, instanceSecret: "ab".repeat(32) });
+    expect(codeOf(await step({ "admin-key": another, connection }))).toBe("input-conflict");
+    const nameless = connection.replace(/^INSTANCE_NAME.*$/m, "");
+    const elsewhere = await step({ url: "", "admin-key": "", "fail-on": "never", connection: nameless });
+    expect(elsewhere.log).toContain("beside INSTANCE_SECRET in connection give INSTANCE_NAME");
   });
 
   it("fails only as asked", async () => {

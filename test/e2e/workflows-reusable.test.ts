@@ -89,6 +89,8 @@ describe("the template for tests", () => {
   });
 });
 
+const POSTGRES_PASSWORD = "pg-sentinel-0123";
+
 /** A caller of one reusable workflow with other inputs than the template's. */
 const caller = (name: string, inputs: string): string => `on: push
 jobs:
@@ -111,7 +113,12 @@ describe("the templates for a running deployment", () => {
     production = await startDeployment({ port: 4210 });
     const keys = authVariables(await generateAuthKeys(), { siteOrigin: production.siteUrl });
     const lines = Object.entries(keys).map(([name, value]) => `${name}='${value}'`);
-    const connection = `CONVEX_SELF_HOSTED_URL=${production.url}\nCONVEX_SELF_HOSTED_ADMIN_KEY="${production.adminKey}"\n`;
+    // The backend's own settings as they are on its server; the templates of backups get an .env.local.
+    const connection = [
+      ...[`CONVEX_CLOUD_ORIGIN='${production.url}'`, `CONVEX_SITE_ORIGIN=${production.siteUrl}`],
+      ...["INSTANCE_NAME=production", `INSTANCE_SECRET=${production.instanceSecret}`],
+      `POSTGRES_URL=postgresql://convex:${POSTGRES_PASSWORD}@db.example.com`,
+    ].join("\n");
     secrets = { CONVEX_ENV: [SECRETS.CONVEX_ENV, ...lines].join("\n"), CONVEX_CONNECTION: connection };
   });
   afterAll(async () => {
@@ -134,7 +141,11 @@ describe("the templates for a running deployment", () => {
       body: JSON.stringify({ path: "rooms:greeting", args: {}, format: "json" }),
     });
     expect(await answer.json()).toMatchObject({ value: "hello-sentinel" });
-    expectNoLeaks(run, "deploy", { ...secrets, greeting: "hello-sentinel", admin: production.adminKey });
+    const beside = { secret: production.instanceSecret, postgres: POSTGRES_PASSWORD, greeting: "hello-sentinel" };
+    expectNoLeaks(run, "deploy", { ...secrets, ...beside });
+    // Each step has made a key of its own, and shown none.
+    expect(run.log).not.toMatch(/production\|[0-9a-f]{66}/);
+    expect(run.log).toContain(production.url);
     // The deployment itself keeps a process for Node actions from the first deploy on.
     const left = (await before.leftovers()).filter((line) => !line.includes("local.cjs"));
     expect(left).toEqual([]);

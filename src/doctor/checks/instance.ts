@@ -24,7 +24,7 @@ export const instance: Check = {
       error(
         `${url} is the instance ${JSON.stringify(name.slice(0, 60))}, and the admin key is for ${JSON.stringify(wanted)}.`,
         "Staging and production are mixed up, or the backend was set up anew: the next deploy, backup or restore goes to the wrong place or fails.",
-        "Give URL and admin key of the same deployment.",
+        "Give URL and admin key of the same deployment; beside INSTANCE_SECRET in connection give INSTANCE_NAME, where the backend has one.",
       ),
     ];
   },
