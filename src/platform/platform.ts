@@ -40,7 +40,7 @@ export async function platform(read: ReadInput, deps: Deps): Promise<void> {
     setOutput("cloud-origin", origins.cloud, directory);
     setOutput("site-origin", origins.site, directory);
     setOutput("app", origins.app ?? "", directory);
-    deps.log.info(`CONVEX_CLOUD_ORIGIN=${origins.cloud} CONVEX_SITE_ORIGIN=${origins.site}`);
+    deps.log.info(`The API is at ${origins.cloud}, HTTP actions are at ${origins.site}.`);
   }
   for (const text of settings?.notices ?? []) deps.log.notice(text);
   if (database === undefined) return;
