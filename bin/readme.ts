@@ -102,40 +102,31 @@ export async function readWorkflows(): Promise<ReadonlyMap<string, Called>> {
   return found;
 }
 
-/** What a template's head asks for, by the names of variables, secrets and inputs. */
-export interface Asked {
-  /** A platform's own: its address, and the credentials for it. */
-  readonly way: readonly string[];
-  readonly values: readonly string[];
-}
-
-const namesIn = (items: string): string[] =>
-  [...items.matchAll(/^# {3}(?:-|\d+\.) ([^:]+):/gm)].flatMap(
+/**
+ * What a template's head asks for, by the names of variables, secrets and inputs: all that is filled in before it does
+ * anything, a platform's address and the credentials for it too.
+ */
+export function askedBy(template: string): string[] {
+  const head = template.slice(0, template.search(/^name: /m));
+  return [...head.matchAll(/^# {3}(?:-|\d+\.) ([^:]+):/gm)].flatMap(
     ([, item = ""]) => item.match(/[A-Z][A-Z0-9]*_[A-Z0-9_]+|KUBECONFIG/g) ?? [item],
   );
-
-/** The way to a platform is a list in front of "Fill in"; what is filled in is numbered. */
-export function askedBy(template: string): Asked {
-  const head = template.slice(0, template.search(/^name: /m));
-  const [before = "", after = ""] = head.split(/^# Fill in/m);
-  return { way: namesIn(before), values: namesIn(after) };
 }
 
 /** File names of the templates, and what each asks for. */
-export async function readTemplates(): Promise<ReadonlyMap<string, Asked>> {
+export async function readTemplates(): Promise<ReadonlyMap<string, readonly string[]>> {
   const folder = join(root, "workflows-templates");
   const files = (await readdir(folder)).filter((name) => name.endsWith(".yml")).sort();
   const texts = await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")));
   return new Map(files.map((file, at) => [file, askedBy(texts[at] ?? "")]));
 }
 
-function templateTable(templates: ReadonlyMap<string, Asked>): string {
-  const list = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(", ");
+function templateTable(templates: ReadonlyMap<string, readonly string[]>): string {
   const rows = [...templates].map(
-    ([file, { way, values }]) =>
-      `| [\`${file}\`](../workflows-templates/${file}) | ${list(way)} | ${list(values)} | ${way.length} + ${values.length} |`,
+    ([file, names]) =>
+      `| [\`${file}\`](../workflows-templates/${file}) | ${names.map((name) => `\`${name}\``).join(", ")} | ${names.length} |`,
   );
-  return ["| Template | The way there | Values | How many |", "|---|---|---|---|", ...rows].join("\n");
+  return ["| Template | What to fill in | How many |", "|---|---|---|", ...rows].join("\n");
 }
 
 /** docs/workflows.md as it should be. */

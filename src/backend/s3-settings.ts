@@ -46,13 +46,13 @@ function invalid(message: string, hint: string): ActionError {
 /** Only exactly `true` counts (contract 1.2). */
 const flag = (env: Variables, name: string): boolean => env[name] === "true";
 
-function readKeys(env: Variables): Pick<S3Settings, "keys"> {
+function readKeys(env: Variables, source: string): Pick<S3Settings, "keys"> {
   const [accessKeyId = "", secretAccessKey = ""] = [env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]];
   if (accessKeyId === "" && secretAccessKey === "") return {};
   if (accessKeyId === "" || secretAccessKey === "") {
     const missing = accessKeyId === "" ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY";
     throw invalid(
-      `backend-env holds one half of the keys for S3 storage; ${missing} is missing.`,
+      `${source} holds one half of the keys for S3 storage; ${missing} is missing.`,
       "Set both, or none where the backend finds keys by itself.",
     );
   }
@@ -60,13 +60,13 @@ function readKeys(env: Variables): Pick<S3Settings, "keys"> {
   return { keys: { accessKeyId, secretAccessKey, ...(sessionToken === "" ? {} : { sessionToken }) } };
 }
 
-function readEndpoint(env: Variables): Pick<S3Settings, "endpoint"> {
+function readEndpoint(env: Variables, source: string): Pick<S3Settings, "endpoint"> {
   // An empty one is taken for an endpoint, and every request fails (contract 1.9).
   const text = env["S3_ENDPOINT_URL"] ?? env["AWS_ENDPOINT_URL_S3"] ?? env["AWS_ENDPOINT_URL"];
   if (text === undefined) return {};
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
     throw invalid(
-      `S3_ENDPOINT_URL in backend-env is ${text === "" ? "empty" : "no http or https URL"}: the backend starts with it, and every request to the buckets fails.`,
+      `S3_ENDPOINT_URL in ${source} is ${text === "" ? "empty" : "no http or https URL"}: the backend starts with it, and every request to the buckets fails.`,
       "Write it like https://s3.example.com; leave it out for AWS.",
     );
   }
@@ -77,26 +77,27 @@ function readEndpoint(env: Variables): Pick<S3Settings, "endpoint"> {
 const LOOSE_NAME = /^[A-Za-z0-9._-]{1,255}$/;
 
 /** A store answers such a name with whatever it takes it for: another bucket, a folder in one, or nothing. */
-function checkNames(env: Variables, { endpoint }: Pick<S3Settings, "endpoint">): void {
+function checkNames(env: Variables, source: string, { endpoint }: Pick<S3Settings, "endpoint">): void {
   const fits = endpoint === undefined ? isBucketName : (name: string) => LOOSE_NAME.test(name);
   const odd = BUCKET_VARIABLES.filter((variable) => !fits(env[variable] ?? ""));
   const [first = ""] = odd;
   if (odd.length === 0) return;
   throw invalid(
-    `${odd.join(", ")} in backend-env: ${JSON.stringify(env[first])} is no name that a bucket can have.`,
+    `${odd.join(", ")} in ${source}: ${JSON.stringify(env[first])} is no name that a bucket can have.`,
     `Allowed: ${BUCKET_RULE}. A prefix cannot be named: the backend makes its own in each bucket.`,
   );
 }
 
 /**
- * What `backend-env` says of S3 storage; undefined where files stay local. Contacts nothing.
+ * What the variables say of S3 storage; undefined where files stay local. Contacts nothing.
+ * @param source the input that they come from, for errors
  * @throws ActionError `s3-settings-invalid`
  */
-export function readS3Settings(env: Variables): S3Settings | undefined {
+export function readS3Settings(env: Variables, source = "backend-env"): S3Settings | undefined {
   const strange = Object.keys(env).filter((name) => name.startsWith("S3_STORAGE_") && !BUCKET_VARIABLES.includes(name));
   if (strange.length > 0) {
     throw invalid(
-      `backend-env sets ${strange.join(", ")}, which the backend does not know, so it would keep its files elsewhere.`,
+      `${source} sets ${strange.join(", ")}, which the backend does not know, so it would keep its files elsewhere.`,
       `The five are ${BUCKET_VARIABLES.join(", ")}.`,
     );
   }
@@ -104,12 +105,12 @@ export function readS3Settings(env: Variables): S3Settings | undefined {
   const missing = DECISIVE.filter((name) => !given(env, name));
   if (missing.length > 0) {
     throw invalid(
-      `backend-env sets only some of the variables for S3 storage, so the backend would keep its files locally; missing: ${missing.join(", ")}.`,
+      `${source} sets only some of the variables for S3 storage, so the backend would keep its files locally; missing: ${missing.join(", ")}.`,
       "Set AWS_REGION and all five S3_STORAGE_*_BUCKET (one bucket may serve for all), or none of them.",
     );
   }
-  const endpoint = readEndpoint(env);
-  checkNames(env, endpoint);
+  const endpoint = readEndpoint(env, source);
+  checkNames(env, source, endpoint);
   const names = [...new Set(BUCKET_VARIABLES.map((variable) => env[variable] ?? ""))];
   const largest = Number(env["STORAGE_MAX_INTERMEDIATE_PART_SIZE"]);
   const when = (name: string) => (/^when_required$/i.test(env[name] ?? "") ? "WHEN_REQUIRED" : "WHEN_SUPPORTED");
@@ -117,7 +118,7 @@ export function readS3Settings(env: Variables): S3Settings | undefined {
     region: env["AWS_REGION"] ?? "",
     ...endpoint,
     pathStyle: flag(env, "AWS_S3_FORCE_PATH_STYLE"),
-    ...readKeys(env),
+    ...readKeys(env, source),
     encrypts: !flag(env, "AWS_S3_DISABLE_SSE"),
     checksums: !flag(env, "AWS_S3_DISABLE_CHECKSUMS"),
     requestChecksums: when("AWS_REQUEST_CHECKSUM_CALCULATION"),

@@ -55,7 +55,7 @@ const refused = (what: string, hint: string): ActionError => new ActionError("co
 const WRITE = `Give the lines ${URL_NAME}=… and ${KEY_NAME}=…; if your .env.local is about that deployment: grep '^CONVEX_SELF_HOSTED_' .env.local | gh secret set CONVEX_CONNECTION --env production. Or give ${ORIGIN_NAME}=… and ${SECRET_NAME}=… (and ${INSTANCE_NAME}=…) as the backend itself has them.`;
 
 /** How often a name is set; dotenv takes the last one in silence. */
-function countOf(name: string, text: string): number {
+export function countOf(name: string, text: string): number {
   return text.match(new RegExp(`^\\s*(?:export\\s+)?${name}(?:\\s*=|:\\s)`, "gm"))?.length ?? 0;
 }
 

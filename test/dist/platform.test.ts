@@ -44,3 +44,16 @@ it("says what is wrong without repeating a secret", async () => {
   );
   expect(outputs.has("cloud-origin")).toBe(false);
 });
+
+it("takes a backend's settings from one secret, and gives them out as lines for a platform", async () => {
+  const connection = `POSTGRES_URL='${NEON}'\nINSTANCE_SECRET=${SECRET}\nRUST_LOG=info\nOTHER_TOKEN=other-sentinel\n`;
+  const { exitCode, log, outputs, masks } = await platform({ platform: "fly", connection });
+  expect(exitCode, log).toBe(0);
+  const url = "postgresql://alex:pw-sentinel-4711@ep-a1.eu-central-1.aws.neon.tech";
+  expect(outputs.get("settings")).toBe(`INSTANCE_SECRET=${SECRET}\nPOSTGRES_URL=${url}\nRUST_LOG=info`);
+  expect(outputs.get("cloud-origin")).toBe("https://acme-chat-convex.fly.dev");
+  expect(masks).toEqual(expect.arrayContaining([SECRET, NEON, "pw-sentinel-4711", url, "other-sentinel"]));
+  expect(log).toContain("OTHER_TOKEN left out");
+  const said = log.split("\n").filter((line) => !line.startsWith("::add-mask::"));
+  expect(said.join("\n")).not.toMatch(new RegExp(`sentinel|${SECRET}`));
+});

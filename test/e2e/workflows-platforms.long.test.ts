@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { type Cluster, postgresPrograms, startCluster } from "../unit/backend/postgres.ts";
 import { world } from "./harness/world.ts";
-import { deployed, NEON, type PlatformOptions, type PlatformRun, Platforms, POSTGRES } from "./platforms.ts";
+import { deployed, NEON, type PlatformOptions, type PlatformRun, Platforms, POSTGRES, S3 } from "./platforms.ts";
 import { expectNoLeaks, test } from "./support.ts";
 
 let platforms: Platforms;
@@ -73,7 +73,10 @@ describe("the template for Fly.io with a Postgres", () => {
     `postgresql://postgres:${password}@localhost:${cluster.port}/template1?sslmode=require&channel_binding=require`;
   const neon = (url: string): Promise<PlatformRun> =>
     platforms.run("convex-neon.yml", {
-      secrets: { FLY_API_TOKEN: "FlyV1-sentinel-token-1234", CONVEX_DATABASE_URL: url },
+      secrets: {
+        FLY_API_TOKEN: "FlyV1-sentinel-token-1234",
+        CONVEX_CONNECTION: platforms.connection(`POSTGRES_URL='${url}'`),
+      },
       env: { NODE_EXTRA_CA_CERTS: join(cluster.directory, "ca.pem") },
       answers: { "flyctl apps list": { stdout: "[]\n" } },
     });
@@ -111,7 +114,7 @@ describe("the template for Fly.io with a Postgres", () => {
       () => urlWith("pg%2Fpass").replace("localhost", "127.0.0.1"),
       /\[database-tls\]/,
     ],
-    ["no address", () => "", /\[input-missing\] .*CONVEX_DATABASE_URL/],
+    ["no address", () => "", /\[input-missing\] .*CONVEX_CONNECTION/],
   ])("stops at %s before anything is asked of Fly", async (_, url, why) => {
     const result = await neon(url());
     expectStopped(result, "platform");
@@ -122,7 +125,7 @@ describe("the template for Fly.io with a Postgres", () => {
 });
 
 describe("the template for Railway", () => {
-  const secrets = { RAILWAY_TOKEN: "railway-sentinel-token", CONVEX_DATABASE_URL: NEON };
+  const secrets = { RAILWAY_TOKEN: "railway-sentinel-token" };
   const domain = "convex-production-1a2b.up.railway.app";
   const answers = {
     "railway variable list": { stdout: JSON.stringify({ RAILWAY_PUBLIC_DOMAIN: domain }) },
@@ -132,19 +135,19 @@ describe("the template for Railway", () => {
     platforms.run("convex-railway.yml", { secrets, answers, ...options });
 
   test("brings the service up to date and deploys to it", async () => {
-    const { run, calls, of } = await railway({});
+    const connection = platforms.connection(`POSTGRES_URL='${NEON}'`, "DOCUMENT_RETENTION_DELAY=172800");
+    const { run, calls, of } = await railway({ secrets: { ...secrets, CONVEX_CONNECTION: connection } });
     expect(run.exitCode, run.log).toBe(0);
     expect(calls.map(({ command, options }) => [command, options["--service"]])).toEqual([
       ["railway variable list", "convex"],
-      ["railway variable set", "convex"],
-      ["railway variable set", "convex"],
-      ["railway variable set", "convex"],
+      ...Array.from({ length: 4 }, () => ["railway variable set", "convex"]),
       ["railway up", "convex"],
       ["railway deployment list", "convex"],
     ]);
     expect(of("railway variable set").map(({ operands, stdin }) => [operands, stdin])).toEqual([
       [["INSTANCE_SECRET"], platforms.production.instanceSecret],
       [["POSTGRES_URL"], POSTGRES],
+      [["DOCUMENT_RETENTION_DELAY"], "172800"],
       [
         [
           "INSTANCE_NAME=convex-self-hosted",
@@ -157,7 +160,11 @@ describe("the template for Railway", () => {
       ],
     ]);
     expect(deployed(run), run.log).toBe(true);
-    expectNoLeaks(run, "platform", { ...platforms.secrets, ...secrets, password: "pw-sentinel-4711" });
+    expectNoLeaks(run, "platform", {
+      ...platforms.secrets,
+      ...secrets,
+      ...{ secret: platforms.production.instanceSecret, password: "pw-sentinel-4711" },
+    });
   });
 
   test("does not touch a service that runs when somebody pushes", async () => {
@@ -181,16 +188,21 @@ describe("the template for Railway", () => {
 });
 
 describe("the template for Kubernetes", () => {
-  const secrets = { KUBECONFIG: "apiVersion: v1\nkind: Config\n# kube-sentinel-token", CONVEX_DATABASE_URL: NEON };
+  const secretsWith = (...lines: readonly string[]) => ({
+    KUBECONFIG: "apiVersion: v1\nkind: Config\n# kube-sentinel-token",
+    CONVEX_CONNECTION: platforms.connection(...lines),
+  });
   const manifest = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: convex\n";
   const answers = { "kubectl create secret generic": { stdout: manifest } };
-  const vars = { CONVEX_DOMAIN: "api.example.com", CONVEX_SITE_DOMAIN: "site.example.com" };
+  const origins = ["CONVEX_CLOUD_ORIGIN=https://api.example.com", "CONVEX_SITE_ORIGIN=https://site.example.com"];
 
   test("applies one replica, its data, its secret and both ports, waits, and deploys to it", async () => {
-    const { run, of } = await platforms.run("convex-kubernetes.yml", { secrets, vars, answers });
+    const secrets = secretsWith(...origins, `POSTGRES_URL='${NEON}'`, ...S3);
+    const { run, of } = await platforms.run("convex-kubernetes.yml", { secrets, answers });
     expect(run.exitCode, run.log).toBe(0);
     const given = of("kubectl create secret generic")[0]?.stdin ?? "";
-    expect(given).toBe(`INSTANCE_SECRET=${platforms.production.instanceSecret}\nPOSTGRES_URL=${POSTGRES}\n`);
+    const { instanceSecret } = platforms.production;
+    expect(given).toBe([`INSTANCE_SECRET=${instanceSecret}`, `POSTGRES_URL=${POSTGRES}`, ...S3, ""].join("\n"));
     const [secret, rest] = of("kubectl apply").map(({ stdin }) => stdin);
     expect(secret).toBe(manifest);
     const documents = parseAllDocuments(rest ?? "");
@@ -236,18 +248,21 @@ describe("the template for Kubernetes", () => {
     expect(site).toMatchObject({ kind: "Ingress", spec: { rules: [{ host: "site.example.com" }] } });
     expect(of("kubectl rollout status")[0]?.operands).toEqual(["deployment/convex"]);
     expect(deployed(run), run.log).toBe(true);
-    expectNoLeaks(run, "platform", { ...platforms.secrets, ...secrets, password: "pw-sentinel-4711" });
+    expectNoLeaks(run, "platform", {
+      ...platforms.secrets,
+      ...secrets,
+      ...{ instanceSecret, password: "pw-sentinel-4711", s3: "s3/sentinel+4711==" },
+    });
   });
 
   test("stops when the rollout does not come to its end, and when the domain is none", async () => {
     const failing = { ...answers, "kubectl rollout status": { exit: 1 } };
     expectStopped(
-      await platforms.run("convex-kubernetes.yml", { secrets, vars, answers: failing }),
+      await platforms.run("convex-kubernetes.yml", { secrets: secretsWith(...origins), answers: failing }),
       "Bring the cluster up to date",
     );
     const { run, calls } = await platforms.run("convex-kubernetes.yml", {
-      secrets,
-      vars: { CONVEX_DOMAIN: "https://api.example.com" },
+      secrets: secretsWith("CONVEX_CLOUD_ORIGIN=https://api.example.com:8443"),
     });
     expect(run.errorCode, run.log).toBe("input-invalid");
     expect(calls).toEqual([]);
@@ -256,15 +271,14 @@ describe("the template for Kubernetes", () => {
 
 describe("the template for EC2", () => {
   const vars = {
-    AWS_ROLE: "arn:aws:iam::123456789012:role/convex",
-    EC2_INSTANCE: "arn:aws:ec2:eu-central-1:123456789012:instance/i-0abcdef1234567890",
-    CONVEX_DOMAIN: "api.example.com",
+    EC2_INSTANCE: "arn:aws-cn:ec2:eu-central-1:123456789012:instance/i-0abcdef1234567890",
   };
+  const connected = () => ({ CONVEX_CONNECTION: platforms.connection("CONVEX_CLOUD_ORIGIN=https://api.example.com") });
   const id = "01234567-89ab-cdef-0123-456789abcdef";
   const answers = { "aws ssm send-command": { stdout: `${id}\n` } };
 
   test("sends commands that a shell takes, without the secret, and deploys to it", async () => {
-    const { run, of } = await platforms.run("convex-ec2.yml", { vars, answers });
+    const { run, of } = await platforms.run("convex-ec2.yml", { vars, secrets: connected(), answers });
     expect(run.exitCode, run.log).toBe(0);
     const [send] = of("aws ssm send-command");
     expect(send?.options).toMatchObject({
@@ -281,13 +295,19 @@ describe("the template for EC2", () => {
     expect(script).not.toContain(platforms.production.instanceSecret);
     expect(of("aws ssm wait command-executed")[0]?.options).toMatchObject({ "--command-id": id });
     expect(run.log).toMatch(/double of aws-actions\/configure-aws-credentials: .*"aws-region":"eu-central-1"/);
+    expect(run.log).toContain('"role-to-assume":"arn:aws-cn:iam::123456789012:role/convex-deploy"');
     expect(deployed(run), run.log).toBe(true);
   });
 
-  test("stops at what is no ARN of an instance, before anything is asked", async () => {
-    const result = await platforms.run("convex-ec2.yml", { vars: { ...vars, EC2_INSTANCE: "i-0abcdef1234567890" } });
-    expectStopped(result, "Read the instance's ARN");
-    expect(result.calls).toEqual([]);
+  test("stops at what is no ARN of an instance, and at no address, before anything is asked", async () => {
+    for (const given of [
+      { vars: { ...vars, EC2_INSTANCE: "i-0abcdef1234567890" }, secrets: connected() },
+      { vars, secrets: {} },
+    ]) {
+      const result = await platforms.run("convex-ec2.yml", given);
+      expectStopped(result, "Read the instance's ARN");
+      expect(result.calls).toEqual([]);
+    }
   });
 
   test("stops when the instance could not do it, and shows what it said", async () => {
@@ -296,17 +316,20 @@ describe("the template for EC2", () => {
       "aws ssm wait command-executed": { exit: 255 },
       "aws ssm get-command-invocation": [{ stdout: "Failed\n" }, { stdout: "docker: not found\n" }],
     };
-    const result = await platforms.run("convex-ec2.yml", { vars, answers: failing });
+    const result = await platforms.run("convex-ec2.yml", { vars, secrets: connected(), answers: failing });
     expectStopped(result, "Bring the instance up to date");
     expect(result.run.log).toContain("docker: not found");
   });
 });
 
 describe("the template for Coder", () => {
-  const vars = { CODER_WILDCARD: "*.coder.example.com", CODER_WORKSPACE: "alice/dev" };
+  const coder = (host: string): Promise<PlatformRun> =>
+    platforms.run("convex-coder.yml", {
+      secrets: { CONVEX_CONNECTION: platforms.connection(`CONVEX_CLOUD_ORIGIN=https://${host}`) },
+    });
 
-  test("works the address out and deploys to it", async () => {
-    const { run } = await platforms.run("convex-coder.yml", { vars });
+  test("works the second address out and deploys to it", async () => {
+    const { run } = await coder("convex--dev--alice.coder.example.com");
     expect(run.exitCode, run.log).toBe(0);
     expect(run.outputs("platform")).toMatchObject({
       "cloud-origin": "https://convex--dev--alice.coder.example.com",
@@ -315,10 +338,8 @@ describe("the template for Coder", () => {
     expect(deployed(run), run.log).toBe(true);
   });
 
-  test("stops at a workspace whose address cannot be", async () => {
-    const { run } = await platforms.run("convex-coder.yml", {
-      vars: { ...vars, CODER_WORKSPACE: `alice/${"dev-".repeat(14)}x` },
-    });
+  test("stops at an address that is none of the app's", async () => {
+    const { run } = await coder("dev.coder.example.com");
     expect(run.errorCode, run.log).toBe("input-invalid");
     expect(run.results("deploy")).toEqual([]);
   });

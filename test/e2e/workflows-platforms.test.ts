@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { filesInRunnerTemp } from "./harness/leftovers.ts";
 import { world } from "./harness/world.ts";
-import { deployed, NEON, Platforms, POSTGRES } from "./platforms.ts";
+import { deployed, NEON, Platforms, POSTGRES, S3 } from "./platforms.ts";
 import { expectNoLeaks, test } from "./support.ts";
 
 describe("the template for Fly.io", () => {
@@ -16,7 +16,7 @@ describe("the template for Fly.io", () => {
   const token = "FlyV1-sentinel-token-1234";
 
   test("makes the app, and deploys to it with the key of its own secret", { timeout: 300_000 }, async () => {
-    const secrets = { FLY_API_TOKEN: token, CONVEX_DATABASE_URL: NEON };
+    const secrets = { FLY_API_TOKEN: token, CONVEX_CONNECTION: platforms.connection(`POSTGRES_URL='${NEON}'`, ...S3) };
     const answers = { "flyctl apps list": { stdout: '[{"Name":"other"}]\n' } };
     const { run, calls, of } = await platforms.run("convex-fly.yml", {
       ...{ secrets, answers, event: "push" },
@@ -30,8 +30,10 @@ describe("the template for Fly.io", () => {
       operands: ["acme-app-convex"],
       options: { "--org": "acme-team" },
     });
-    const [secret] = [platforms.production.instanceSecret];
-    expect(of("flyctl secrets import")[0]?.stdin).toBe(`INSTANCE_SECRET=${secret}\nPOSTGRES_URL=${POSTGRES}\n`);
+    const secret = platforms.production.instanceSecret;
+    expect(of("flyctl secrets import")[0]?.stdin).toBe(
+      [`INSTANCE_SECRET=${secret}`, `POSTGRES_URL=${POSTGRES}`, ...S3, ""].join("\n"),
+    );
     const [deploy] = of("flyctl deploy");
     expect(deploy?.options).toMatchObject({
       "--app": "acme-app-convex",
@@ -47,14 +49,10 @@ describe("the template for Fly.io", () => {
     expect(deploy?.files["fly.toml"]).toMatch(/^TMPDIR = "\/convex\/data\/tmp"$/m);
     expect(deploy?.files["fly.toml"]).toMatch(/^\[\[mounts\]\]\nsource = .+\ndestination = "\/convex\/data"$/m);
     expect(deployed(run), run.log).toBe(true);
-    const key = run.outputs("key")["admin-key"] ?? "";
-    expect(key).toMatch(/^convex-self-hosted\|/);
     expectNoLeaks(run, "platform", {
       ...platforms.secrets,
       ...secrets,
-      key,
-      password: "pw-sentinel-4711",
-      url: POSTGRES,
+      ...{ secret, password: "pw-sentinel-4711", url: POSTGRES, s3: "s3/sentinel+4711==" },
     });
     expect(filesInRunnerTemp(run.home).filter((path) => !path.endsWith("fly.toml"))).toEqual([]);
   });
@@ -72,5 +70,17 @@ describe("the template for Fly.io", () => {
     expect(refused.of("flyctl apps create")).toEqual([]);
     expect(refused.run.results("Bring the app up to date")).toEqual(["failure"]);
     expect(refused.run.results("deploy")).toEqual([]);
+    expect(refused.of("flyctl secrets import")[0]?.stdin).toBe(
+      `INSTANCE_SECRET=${platforms.production.instanceSecret}\n`,
+    );
+  });
+
+  test("asks nothing of Fly without the backend's secret", { timeout: 300_000 }, async () => {
+    const { run, calls } = await platforms.run("convex-fly.yml", {
+      secrets: { FLY_API_TOKEN: token, CONVEX_CONNECTION: "CONVEX_CLOUD_ORIGIN=https://acme-convex.fly.dev\n" },
+    });
+    expect(run.results("Bring the app up to date")).toEqual(["failure"]);
+    expect(run.log).toContain("has no line INSTANCE_SECRET=");
+    expect(calls).toEqual([]);
   });
 });

@@ -1,9 +1,13 @@
 /** Reusable workflows, their callers, and the actions they call agree with each other, and keep the rules of docs/threat-model.md. */
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { askedBy } from "../../bin/readme.ts";
+import { parseConnection } from "../../src/deployment/connection-lines.ts";
+import { parseSettings } from "../../src/platform/settings.ts";
+import { scratch } from "../support/scratch.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -219,16 +223,14 @@ describe.each(TEMPLATES)("%s", (path) => {
     }
   });
 
-  it("asks for two values at most, beside the way to a platform", () => {
-    const values = [...head.matchAll(/^# {3}(\d+)\. /gm)].map(([, number]) => Number(number));
-    expect(values).toEqual(values.map((_, index) => index + 1));
+  it("asks for two values at most, a platform's own among them", () => {
+    const numbers = [...head.matchAll(/^# {3}(\d+)\. /gm)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
     const asked = askedBy(text);
-    expect(asked.values.length).toBeLessThanOrEqual(2);
-    // Each number is one value: the table of docs/workflows.md counts the names.
-    expect(asked.values.length).toBe(values.length);
-    // The way to a platform is a list of its own, in front.
-    expect(asked.way.length > 0).toBe(/^# The way (to|there)/m.test(head));
-    for (const name of [...asked.way, ...asked.values]) expect(code + read(called ?? ""), name).toContain(name);
+    expect(asked.length).toBeLessThanOrEqual(2);
+    // Each number is one value: the table of docs/workflows.md counts the names, and nothing else is a list of them.
+    expect(asked.length).toBe(numbers.length);
+    for (const name of asked) expect(code + read(called ?? ""), name).toContain(name);
   });
 
   it("has no concurrency group by the workflow's name alone", () => {
@@ -269,6 +271,40 @@ describe.each(TEMPLATES)("%s", (path) => {
   });
 });
 
+describe("the commands that make the secret of a platform's template", () => {
+  const SECRET = "5e".repeat(32);
+  const made = TEMPLATES.flatMap((path) =>
+    [...read(path).matchAll(/^# +(\(set -C; .*\))$/gm)].map(([, command = ""]) => [path, command] as const),
+  );
+
+  it("are there", () => {
+    expect(made.map(([path]) => path.replace(/^.*convex-|\.yml$/g, ""))).toEqual([
+      ...["ec2", "fly", "kubernetes", "neon", "railway"],
+    ]);
+  });
+
+  it.each(made)(
+    "%s: write lines that every action takes, for their owner alone, and never over a file",
+    async (_, text) => {
+      const home = await scratch("commands");
+      const file = join(home, "convex.env");
+      // openssl is not on every machine that runs this; the rest is as a person copies it.
+      const command = text.replace("$(openssl rand -hex 32)", SECRET).replace(/>(~|\/etc)\//, `>${home}/`);
+      execFileSync("bash", ["-c", command]);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      const lines = readFileSync(file, "utf8");
+      expect(parseConnection(lines).key).toEqual({ instanceName: "convex-self-hosted", instanceSecret: SECRET });
+      expect(parseSettings(lines)).toMatchObject({
+        instanceSecret: SECRET,
+        cloudOrigin: lines.includes("CLOUD_ORIGIN") ? "https://api.example.com" : undefined,
+        postgresUrl: lines.includes("POSTGRES") ? "postgresql://user:password@host/neondb?sslmode=require" : undefined,
+      });
+      expect(() => execFileSync("bash", ["-c", command], { stdio: "ignore" })).toThrow();
+      expect(readFileSync(file, "utf8")).toBe(lines);
+    },
+  );
+});
+
 describe("the template for Neon", () => {
   it("brings the app up as the one for Fly.io does, and makes the database before", () => {
     const stepsIn = (name: string): (Step & { readonly name?: string })[] => [
@@ -276,14 +312,8 @@ describe("the template for Neon", () => {
     ];
     const [fly, neon] = [stepsIn("convex-fly.yml"), stepsIn("convex-neon.yml")];
     expect(neon[0]?.with?.["create-database"]).toBe(true);
-    // The one difference: without a Postgres the data are on the volume.
-    const always = (text: string): string =>
-      text
-        .replace('if [ -n "$POSTGRES_URL" ]; then printf', "printf")
-        .replace('"$POSTGRES_URL"; fi', '"$POSTGRES_URL"');
-    const made = (step: Step): Step => ({ ...step, with: { ...step.with, "create-database": true } });
     expect(neon).toEqual(
-      fly.map((step, i) => (i === 0 ? made(step) : step.run === undefined ? step : { ...step, run: always(step.run) })),
+      fly.map((step, i) => (i === 0 ? { ...step, with: { ...step.with, "create-database": true } } : step)),
     );
   });
 });

@@ -47,6 +47,11 @@ describe("the origins", () => {
       "https://convex--main--dev--alice--apps.example.com",
       "https://convex-site--main--dev--alice--apps.example.com",
     ],
+    [
+      { platform: "coder", domain: "Convex--dev--alice.coder.example.com" },
+      "https://convex--dev--alice.coder.example.com",
+      "https://convex-site--dev--alice.coder.example.com",
+    ],
   ])("of %j are %s and %s", (names, cloud, site) => {
     expect(on(names)).toMatchObject({ cloud, site });
   });
@@ -57,6 +62,8 @@ describe("the origins", () => {
 
   it("have the name of Fly's app beside them", () => {
     expect(on({ platform: "fly" }, "Acme/My-App")?.app).toBe("acme-my-app-convex");
+    expect(on({ platform: "fly", domain: "acme-convex.fly.dev" })?.app).toBe("acme-convex");
+    expect(on({ platform: "fly", domain: "api.example.com" })?.app).toBe("acme-app-convex");
   });
 });
 
@@ -80,7 +87,16 @@ describe("names that cannot be", () => {
     [{ platform: "fly", workspace: "alice/dev" }, "input-conflict", "it is Coder's"],
     [{ platform: "coder", workspace: "alice/dev" }, "input-missing", "wildcard access URL"],
     [{ platform: "coder", domain: "*.coder.example.com" }, "input-missing", "owner/workspace"],
-    [{ platform: "coder", domain: "coder.example.com", workspace: "alice/dev" }, "input-invalid", "no * at its start"],
+    [{ platform: "coder", domain: "coder.example.com", workspace: "alice/dev" }, "input-conflict", "no * at its start"],
+    [{ platform: "coder", domain: "coder.example.com" }, "input-invalid", "neither the address"],
+    [
+      { platform: "coder", domain: "convex-site--dev--alice.coder.example.com" },
+      "input-invalid",
+      "neither the address",
+    ],
+    [{ platform: "coder", domain: "convex--dev.coder.example.com" }, "input-invalid", "neither the address"],
+    [{ platform: "coder", domain: `convex--${"a".repeat(50)}--ab.example.com` }, "input-invalid", "DNS takes 63"],
+    [{ platform: "fly", app: "acme", domain: "other.fly.dev" }, "input-conflict", "different apps"],
     [{ platform: "coder", domain: "*.localhost", workspace: "alice/dev" }, "input-invalid", "cannot reach it"],
     [{ platform: "coder", domain: "*.coder.example.com", workspace: "dev" }, "input-invalid", "no owner and workspace"],
     [
