@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { DeploymentClient } from "../../src/deployment/client.ts";
 import { isPaused } from "../../src/restore/pause.ts";
 import { maskedForms } from "../../src/runner/mask.ts";
+import { DirectoryStore } from "../../src/store/directory.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemHttp } from "../../src/system/http.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
@@ -193,6 +194,13 @@ const MOMENTS: readonly [string, Moment, RegExp][] = [
   ["in the import", { state: /"imports":\["/ }, /import was canceled, .* before\. Its functions run again/],
 ];
 
+/** Resolves once there is an object of a backup in that folder. */
+async function stored(folder: string): Promise<void> {
+  await expect
+    .poll(() => readdir(folder, { recursive: true }).catch(() => []), { interval: 20 })
+    .toContainEqual(expect.stringMatching(/env\.json\.age$/));
+}
+
 describe("a restore that is killed", { timeout: 120_000 }, () => {
   it.each(MOMENTS)("%s leaves a target that the post step sets back and tells of", async (_, moment, told) => {
     const job = await newJob();
@@ -237,6 +245,39 @@ describe("a restore that is killed", { timeout: 120_000 }, () => {
     expect(post.summary).toContain("GREETING");
     expect(await isPaused(client)).toBe(false);
     expect(await leftOf(job)).toEqual([]);
+    const clean = await (await newJob()).action("restore", { inputs });
+    expect(clean.exitCode, clean.log).toBe(0);
+    expect(clean.outputs.get("verified")).toBe("true");
+  });
+
+  it("in its safety backup leaves a post step that removes the half of it, and the data that were there", async () => {
+    const [job, one] = [await newJob(), await target()];
+    const filled = await (await newJob()).action("restore", { inputs: into(one) });
+    expect(filled.exitCode, filled.log).toBe(0);
+    const folder = join(job.directory, "safety");
+    await using proxy = await new TcpProxy(Number(new URL(one.url).port)).listen();
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    proxy.meddle = (_, { direction, request }) => {
+      if (direction === "down" && /^GET \/api\/export\/zip\//.test(request))
+        return stored(folder)
+          .then(resolve)
+          .then(() => "swallow");
+      return "pass";
+    };
+    const agreed = { confirm: "production", "safety-backup": `dir:${folder}` };
+    const inputs = { ...into(one), ...agreed, url: proxy.url };
+    const step = await job.action("restore", { inputs, killWhen: { reached, signal: "SIGKILL" } });
+    expect(step.exitCode, step.log).toBe(137);
+    const store = new DirectoryStore(folder, { clock: systemClock, log: collectLog().log });
+    expect((await store.list()).map(({ key }) => key.split("/")[1])).toEqual(["env.json.age"]);
+    proxy.meddle = () => "pass";
+    const post = await job.action("restore-post", { inputs });
+    expect(post.exitCode, post.log).toBe(0);
+    expect(post.log).toMatch(
+      /Its data were not touched\. Its functions run again.* unfinished safety backup \S+ was removed/,
+    );
+    expect(await store.list()).toEqual([]);
+    expect(await isPaused(clientOf(one))).toBe(false);
     const clean = await (await newJob()).action("restore", { inputs });
     expect(clean.exitCode, clean.log).toBe(0);
     expect(clean.outputs.get("verified")).toBe("true");
