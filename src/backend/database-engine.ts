@@ -15,11 +15,12 @@ export interface DatabaseWish {
   readonly maintenance?: string | undefined;
   /** A backend of ours may have it open already: its connections are nothing to warn of. */
   readonly shared?: boolean | undefined;
-  /** For each connection and what is done on it; 10 s when absent. */
+  /** For each connection and what is done on it; 30 s when absent. */
   readonly timeoutMs?: number | undefined;
 }
 
-export const TIMEOUT_MS = 10_000;
+/** A server that sleeps while nobody asks takes connections at once, and answers when it is awake. */
+export const TIMEOUT_MS = 30_000;
 
 /** What decides whether a backend will be able to work in a database. */
 export interface DatabaseFacts {

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Sql } from "postgres";
 import { type ActionError, systemCode } from "../runner/errors.ts";
 import {
@@ -20,6 +21,9 @@ import type { DatabaseTarget } from "./database-url.ts";
 /** The database that nearly every server has. */
 const MAINTENANCE = "postgres";
 const NO_DATABASE = "3D000";
+/** What a server says that starts, or wakes from sleep, and takes connections already. */
+const STARTING = "57P03";
+const AGAIN_MS = 500;
 
 /** A Postgres server as the backend will use it (contract 1.4). */
 export function postgresEngine(target: DatabaseTarget, wish: DatabaseWish): DatabaseEngine {
@@ -59,6 +63,19 @@ async function connect(target: DatabaseTarget, wish: DatabaseWish, database: str
   return postgres(options);
 }
 
+/** Tries again while the server starts, for as long as an answer may take. */
+async function onceStarted<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const until = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (systemCode(error) !== STARTING || Date.now() + AGAIN_MS > until) throw error;
+    }
+    await delay(AGAIN_MS);
+  }
+}
+
 /** Does `work` on one connection, with TLS as the backend will use it (contract 1.4). */
 export async function withClient<T>(
   target: DatabaseTarget,
@@ -66,15 +83,17 @@ export async function withClient<T>(
   database: string,
   work: (client: Sql) => Promise<T>,
 ): Promise<T> {
-  const attempt = async (tls: boolean): Promise<T> => {
+  const timeoutMs = wish.timeoutMs ?? TIMEOUT_MS;
+  const once = async (tls: boolean): Promise<T> => {
     const client = await connect(target, wish, database, tls);
     try {
-      return await within(wish.timeoutMs ?? TIMEOUT_MS, "Postgres", work(client));
+      return await within(timeoutMs, "Postgres", work(client));
     } finally {
       // Zero: a server that answers nothing does not answer a farewell either.
       await client.end({ timeout: 0 }).catch(() => undefined);
     }
   };
+  const attempt = (tls: boolean): Promise<T> => onceStarted(timeoutMs, () => once(tls));
   if (target.tls !== "prefer") return await attempt(target.tls === "require");
   try {
     return await attempt(true);
@@ -146,6 +165,6 @@ export function explain(error: unknown, target: DatabaseTarget): ActionError {
   if (code === "28P01" || code === "28000" || code === "SASL_SIGNATURE_MISMATCH") return wrongLogin(target, error);
   if (target.tls === "require" && offersNoTls(error)) return noTls(target, error);
   if (TLS_FAULT.test(code)) return badCertificate(target, error);
-  if (/^[0-9A-Z]{5}$/.test(code) && /\d/.test(code)) return refusedBy(target, error);
+  if (code !== STARTING && /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code)) return refusedBy(target, error);
   return unreachable(target, error);
 }

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkAccess, originOf } from "../deployment/access.ts";
 import { DeploymentClient } from "../deployment/client.ts";
@@ -107,8 +108,15 @@ interface Beginning {
   readonly deps: Deps;
 }
 
-async function inPrivate<T>(deps: Deps, work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp(join(tempOf(deps), "convex-backup-"));
+/** @param save told of the folder before it is there */
+async function inPrivate<T>(
+  save: (facts: Pick<BackupState, "directory">) => void,
+  deps: Deps,
+  work: (directory: string) => Promise<T>,
+): Promise<T> {
+  const directory = join(tempOf(deps), `convex-backup-${randomBytes(6).toString("hex")}`);
+  save({ directory });
+  await mkdir(directory, { mode: 0o700 });
   try {
     return await work(directory);
   } finally {
@@ -130,8 +138,7 @@ async function runWith(inputs: BackupInputs, { timeline, tell, signal, deps }: B
     backupState.save(state);
   };
   try {
-    return await inPrivate(deps, async (directory) => {
-      save({ directory });
+    return await inPrivate(save, deps, async (directory) => {
       const client = new DeploymentClient({ ...deps, url, adminKey: inputs.adminKey });
       const startedAt = deps.clock.now();
       const run: Run = { inputs, id, startedAt, client, store, directory, timeline, tell, save, signal, deps };

@@ -10,6 +10,7 @@ import { discardExport } from "../snapshot/export.ts";
 import { tellUnknownExport } from "../snapshot/unknown-export.ts";
 import type { Deps } from "../system/deps.ts";
 import { setBack } from "./pause.ts";
+import { removeUnfinished } from "./safety.ts";
 import { type RestoreState, restoreState } from "./state.ts";
 import { describeSet } from "./variables.ts";
 
@@ -99,6 +100,7 @@ export async function restorePost(read: ReadInput, deps: Deps): Promise<void> {
     told = [`It could not be set back: ${messageOf(error)}`];
     if (state.was === "running") told.push(`It may still be paused. Resume it by ${by}.`);
   }
+  if (state.unfinishedBackup !== undefined) told.push(await removeUnfinished(state.unfinishedBackup, read, deps));
   if (state.variables !== undefined) told.push(describeSet(state.variables, state.safetyBackup));
   const text = `The restore of ${state.url} did not come to its end. ${told.join(" ")}`;
   deps.log.warning(text);

@@ -6,9 +6,11 @@ import { removeStored } from "../backup/keep.ts";
 import { makeBackup } from "../backup/make.ts";
 import type { Run as BackupRun } from "../backup/run.ts";
 import { ActionError, messageOf } from "../runner/errors.ts";
+import type { ReadInput } from "../runner/inputs.ts";
 import { recipientsOf } from "../snapshot/encrypt.ts";
 import { openStore } from "../store/open.ts";
-import type { RestoreInputs } from "./inputs.ts";
+import type { Deps } from "../system/deps.ts";
+import { type RestoreInputs, readRestoreInputs } from "./inputs.ts";
 import type { Run } from "./run.ts";
 
 const KEEP_ALL = { last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 } as const;
@@ -66,10 +68,12 @@ export async function keepPresent(run: Run, directory: string): Promise<void> {
     signal: new AbortController().signal,
     deps,
   };
+  // Before its first object: whoever is killed meanwhile leaves a state that tells what to remove.
+  keeper.set({ unfinishedBackup: backup.id });
   try {
     await makeBackup(backup);
   } catch (error) {
-    await removeStored(backup);
+    if (await removeStored(backup)) keeper.set({ unfinishedBackup: undefined });
     throw new ActionError(
       "safety-backup-failed",
       `The target's present data could not be backed up, so nothing was restored: ${messageOf(error)}`,
@@ -78,7 +82,25 @@ export async function keepPresent(run: Run, directory: string): Promise<void> {
     );
   }
   const safetyBackup = `${store.location}/${backup.id}`;
-  keeper.set({ safetyBackup });
+  keeper.set({ safetyBackup, unfinishedBackup: undefined });
   tell({ safetyBackup });
   deps.log.notice(`The data that were there before are kept as backup ${backup.id} in ${store.location}.`);
+}
+
+/**
+ * Removes what a killed step stored of its safety backup. Nothing is lost: the target's data were not touched before it
+ * was whole. Never throws.
+ * @returns what is told of it
+ */
+export async function removeUnfinished(id: string, read: ReadInput, deps: Deps): Promise<string> {
+  try {
+    const inputs = readRestoreInputs(read, deps.env, deps.env["GITHUB_WORKSPACE"] ?? process.cwd());
+    const { safetyBackup: destination } = inputs;
+    if (destination === undefined || destination === "off") throw new Error("safety-backup names no store any more");
+    const store = openStore({ ...inputs, destination }, deps, inputs.githubToken);
+    if (await removeStored({ store, id, deps })) return `Its unfinished safety backup ${id} was removed.`;
+    return `Its unfinished safety backup ${id} could not be removed; without a manifest it is no backup.`;
+  } catch (error) {
+    return `Its unfinished safety backup ${id} could not be removed: ${messageOf(error)}`;
+  }
 }

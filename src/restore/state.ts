@@ -24,6 +24,8 @@ export interface RestoreState {
   readonly stage: Stage;
   /** Imports of this step that may still run in the backend. */
   readonly imports: readonly string[];
+  /** Id of the safety backup that is being made. */
+  readonly unfinishedBackup?: string | undefined;
   /** Where the present data, variables too, were kept before. */
   readonly safetyBackup?: string;
   /** Set to the backup's values, or about to be. */

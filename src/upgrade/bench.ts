@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { BackendState } from "../backend/backend.ts";
 import { connectEngine } from "../backend/docker/engine.ts";
@@ -29,9 +29,10 @@ export class Bench {
   }
 
   static async create(save: (state: UpgradeState) => void, deps: Deps): Promise<Bench> {
-    const directory = await mkdtemp(join(tempOf(deps), "convex-rehearsal-"));
+    const directory = join(tempOf(deps), `convex-rehearsal-${randomBytes(6).toString("hex")}`);
     const bench = new Bench(directory, save, deps);
     bench.#keep([]);
+    await mkdir(directory, { mode: 0o700 });
     return bench;
   }
 
@@ -79,14 +80,12 @@ export class Bench {
 
   /** Ends all backends that are left, with their data; the backup stays for the next road. */
   async clearBackends(): Promise<void> {
-    await clearBench({ backends: this.#backends }, this.#deps);
-    this.#keep([]);
+    this.#keep(await clearBench({ backends: this.#backends }, this.#deps));
   }
 
   /** Ends and removes everything that is left. */
   async clear(): Promise<void> {
-    await clearBench({ backends: this.#backends, directory: this.directory }, this.#deps);
-    this.#keep([]);
+    this.#keep(await clearBench({ backends: this.#backends, directory: this.directory }, this.#deps));
   }
 }
 

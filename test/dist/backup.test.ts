@@ -104,4 +104,26 @@ describe("the backup bundle", () => {
     expect(await readdir(join(job.directory, "temp"))).toEqual([]);
     expect(large.openExports()).toBe(0);
   }, 60_000);
+
+  it("whose snapshot is removed before it is inspected says so, and leaves nothing", async () => {
+    await using large = await BackupScene.create(10);
+    // As a clean-up of RUNNER_TEMP in another process would: gone when the thread begins to read.
+    const hook = join(large.workspace, "cleaner.mjs");
+    await writeFile(
+      hook,
+      `import { rmSync } from "node:fs";
+       import { isMainThread, workerData } from "node:worker_threads";
+       if (!isMainThread) rmSync(workerData.path);`,
+    );
+    const env = { NODE_OPTIONS: `--import ${hook}` };
+    const { job, main, post } = await large.run({ inputs: { destination: "dir:backups" }, env });
+    expect([main.exitCode, codeOf(main)], main.log).toEqual([1, "disk-unreadable"]);
+    expect(main.summary).toMatch(
+      /snapshot\.zip cannot be read back: ENOENT[\s\S]*something else in the job removes files/,
+    );
+    expect(post.exitCode, post.log).toBe(0);
+    expect(await readdir(join(large.workspace, "backups"))).toEqual([]);
+    expect(await readdir(join(job.directory, "temp"))).toEqual([]);
+    expect(large.openExports()).toBe(0);
+  }, 60_000);
 });

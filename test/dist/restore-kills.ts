@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { importData } from "../../src/deployment/import.ts";
 import { asRecord } from "../../src/deployment/json.ts";
@@ -9,6 +10,17 @@ import { type Standin, startStandin } from "../standin/standin.ts";
 import { Job } from "../support/job.ts";
 import { BASE, changed, linesOf, MESSAGES, without, writeZip } from "../support/snapshot.ts";
 import { makeBackup, makeRun, makeWorld, type World } from "../unit/restore/support.ts";
+
+/** How one restore is killed. */
+export interface Kill {
+  /** Once its backup was found, or the backend is at work on the import. */
+  readonly when: "found" | "importing";
+  readonly afterMs: number;
+  /** How the step and its post step are told of the deployment. */
+  readonly by: "key" | "connection";
+}
+
+const PATIENCE_MS = 60_000;
 
 /** A deployment with old data, a backup with others, and restores of it that are killed. */
 export class KillScene implements AsyncDisposable {
@@ -24,9 +36,10 @@ export class KillScene implements AsyncDisposable {
     this.#old = old;
   }
 
-  static async create(): Promise<KillScene> {
+  /** @param rowDelayMs how long an import stays at each table */
+  static async create(rowDelayMs = 60): Promise<KillScene> {
     const world = await makeWorld();
-    const env = { STANDIN_IMPORT_ROW_DELAY_MS: "60" };
+    const env = { STANDIN_IMPORT_ROW_DELAY_MS: String(rowDelayMs) };
     const target = await startStandin({ instanceName: "production", metrics: false, env });
     const workspace = await mkdtemp(join(tmpdir(), "restore-kills-"));
     const [line = ""] = MESSAGES;
@@ -49,29 +62,50 @@ export class KillScene implements AsyncDisposable {
     return authors.join() === "a1,a2,a3" ? "new" : `neither: ${authors.join()}`;
   }
 
-  get #inputs(): Record<string, string> {
+  #inputs(by: Kill["by"]): Record<string, string> {
     const { url, adminKey } = this.#target;
     const source = `dir:${join(this.#world.directory, "backups")}`;
-    return { source, url, "admin-key": adminKey, confirm: "production", "safety-backup": "off" };
+    const connection = `CONVEX_SELF_HOSTED_URL=${url}\nCONVEX_SELF_HOSTED_ADMIN_KEY=${adminKey}`;
+    const named = by === "key" ? { url, "admin-key": adminKey } : { connection };
+    return { source, ...named, confirm: "production", "safety-backup": "off" };
+  }
+
+  /** States of the imports that the backend knows, by id. */
+  #imports(): ReadonlyMap<string, unknown> {
+    const imports = this.#target.backend.store.read((tx) => tx.scan("", "_snapshot_imports"));
+    return new Map(imports.map((one) => [String(one["_id"]), asRecord(one["state"])["state"]]));
+  }
+
+  /** Resolves once an import runs that is none of those. */
+  async #importRuns(known: ReadonlyMap<string, unknown>): Promise<void> {
+    const until = Date.now() + PATIENCE_MS;
+    while (![...this.#imports()].some(([id, state]) => !known.has(id) && state === "in_progress")) {
+      if (Date.now() > until) throw new Error("no import has begun");
+      await delay(5);
+    }
   }
 
   /**
-   * Kills one restore that long after its backup was found, and runs its post step: the target holds the old data or
-   * the new ones, runs, and what was told of it is so.
+   * Kills one restore, and runs its post step: no import is left, the target holds the old data or the new ones, runs,
+   * and what was told of it is so.
    * @returns whether the kill came before the restore's end
    */
-  async killOnce(afterMs: number): Promise<boolean> {
+  async killOnce({ when, afterMs, by }: Kill): Promise<boolean> {
     const { client } = this.#run();
     await importData(client, this.#world.deps, { path: this.#old, format: "zip" }, { mode: "replaceAll" });
     const job = await Job.create(this.#workspace);
     try {
-      const killWhen = { log: /^Backup \d{4}-/m, signal: "SIGKILL", afterMs } as const;
-      const main = await job.action("restore", { inputs: this.#inputs, killWhen });
-      const post = await job.action("restore-post", { inputs: this.#inputs });
+      const inputs = this.#inputs(by);
+      const moment = when === "found" ? { log: /^Backup \d{4}-/m } : { reached: this.#importRuns(this.#imports()) };
+      const main = await job.action("restore", { inputs, killWhen: { ...moment, signal: "SIGKILL", afterMs } });
+      const post = await job.action("restore-post", { inputs });
       expect(post.exitCode, post.log).toBe(0);
+      expect([...this.#imports().values()].filter((state) => state === "in_progress")).toEqual([]);
       expect(await isPaused(client), `${afterMs} ms: ${main.log}\n${post.log}`).toBe(false);
       const holds = await this.#holds();
       expect(["old", "new"]).toContain(holds);
+      if (when === "importing")
+        expect(post.log).toMatch(/canceled, so it holds the data that it had before\. Its functions run/);
       if (/were not touched|data that it had before/.test(post.log)) expect(holds, post.log).toBe("old");
       if (/data of the backup are in it/.test(post.log)) expect(holds, post.log).toBe("new");
       const left = await readdir(join(job.directory, "temp"));
@@ -86,7 +120,7 @@ export class KillScene implements AsyncDisposable {
   async clean(): Promise<void> {
     const job = await Job.create(this.#workspace);
     try {
-      const main = await job.action("restore", { inputs: this.#inputs });
+      const main = await job.action("restore", { inputs: this.#inputs("key") });
       expect(main.exitCode, main.log).toBe(0);
       expect(await this.#holds()).toBe("new");
     } finally {

@@ -10,7 +10,8 @@ it(`${KILLS} kills at random moments: the target holds old or new data, runs, an
   let longest = 1500;
   for (let kill = 0; kill < KILLS; kill += 1) {
     const afterMs = Math.floor(Math.random() * longest);
-    if (await scene.killOnce(afterMs)) killed += 1;
+    const by = kill % 3 === 0 ? "connection" : "key";
+    if (await scene.killOnce({ when: "found", afterMs, by })) killed += 1;
     else longest = Math.max(200, Math.min(longest, afterMs * 1.2));
     if (kill % 20 === 19) console.log(`${kill + 1} tried, ${killed} of them killed before their end`);
   }

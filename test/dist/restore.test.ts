@@ -5,10 +5,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { DeploymentClient } from "../../src/deployment/client.ts";
 import { isPaused } from "../../src/restore/pause.ts";
 import { maskedForms } from "../../src/runner/mask.ts";
+import { DirectoryStore } from "../../src/store/directory.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { systemHttp } from "../../src/system/http.ts";
 import { type Standin, startStandin } from "../standin/standin.ts";
-import { Job, type StepResult } from "../support/job.ts";
+import { Job, type Moment, type StepResult } from "../support/job.ts";
 import { processesOf } from "../support/processes.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { collectLog } from "../unit/deployment/support.ts";
@@ -187,22 +188,30 @@ describe("the restore bundle", { timeout: 120_000 }, () => {
   });
 });
 
-const MOMENTS: readonly [string, RegExp][] = [
-  ["while it looks", /Backup \d{4}-/],
-  ["at the pause", /save-state|Uploaded|table +\|/],
-  ["in the import", /table +\| create/],
+const MOMENTS: readonly [string, Moment, RegExp][] = [
+  ["while it looks", { log: /Backup \d{4}-/ }, /nothing to set back|Its data were not touched/],
+  ["at the pause", { state: /"was":"running"/ }, /Its data were not touched\. Its functions run again/],
+  ["in the import", { state: /"imports":\["/ }, /import was canceled, .* before\. Its functions run again/],
 ];
 
+/** Resolves once there is an object of a backup in that folder. */
+async function stored(folder: string): Promise<void> {
+  await expect
+    .poll(() => readdir(folder, { recursive: true }).catch(() => []), { interval: 20 })
+    .toContainEqual(expect.stringMatching(/env\.json\.age$/));
+}
+
 describe("a restore that is killed", { timeout: 120_000 }, () => {
-  it.each(MOMENTS)("%s leaves a target that the post step sets back and tells of", async (_, log) => {
+  it.each(MOMENTS)("%s leaves a target that the post step sets back and tells of", async (_, moment, told) => {
     const job = await newJob();
     const one = await target({ STANDIN_IMPORT_ROW_DELAY_MS: "2000" });
-    const step = await job.action("restore", { inputs: into(one), killWhen: { log, signal: "SIGKILL" } });
+    const step = await job.action("restore", { inputs: into(one), killWhen: { ...moment, signal: "SIGKILL" } });
+    expect(step.exitCode, step.log).toBe(137);
     const post = await job.action("restore-post", { inputs: into(one) });
     expect(post.exitCode, post.log).toBe(0);
+    expect(post.log).toMatch(told);
     const client = clientOf(one);
     expect(await isPaused(client)).toBe(false);
-    if (step.exitCode !== 0) expect(post.log).toMatch(/did not come to its end|nothing to set back/);
     expect(await leftOf(job)).toEqual([]);
     const next = await newJob();
     const agreed = { confirm: "production", "safety-backup": "off" };
@@ -241,11 +250,51 @@ describe("a restore that is killed", { timeout: 120_000 }, () => {
     expect(clean.outputs.get("verified")).toBe("true");
   });
 
+  it("in its safety backup leaves a post step that removes the half of it, and the data that were there", async () => {
+    const [job, one] = [await newJob(), await target()];
+    const filled = await (await newJob()).action("restore", { inputs: into(one) });
+    expect(filled.exitCode, filled.log).toBe(0);
+    const folder = join(job.directory, "safety");
+    await using proxy = await new TcpProxy(Number(new URL(one.url).port)).listen();
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    proxy.meddle = (_, { direction, request }) => {
+      if (direction === "down" && /^GET \/api\/export\/zip\//.test(request))
+        return stored(folder)
+          .then(resolve)
+          .then(() => "swallow");
+      return "pass";
+    };
+    const agreed = { confirm: "production", "safety-backup": `dir:${folder}` };
+    const inputs = { ...into(one), ...agreed, url: proxy.url };
+    const step = await job.action("restore", { inputs, killWhen: { reached, signal: "SIGKILL" } });
+    expect(step.exitCode, step.log).toBe(137);
+    const store = new DirectoryStore(folder, { clock: systemClock, log: collectLog().log });
+    expect((await store.list()).map(({ key }) => key.split("/")[1])).toEqual(["env.json.age"]);
+    proxy.meddle = () => "pass";
+    const post = await job.action("restore-post", { inputs });
+    expect(post.exitCode, post.log).toBe(0);
+    expect(post.log).toMatch(
+      /Its data were not touched\. Its functions run again.* unfinished safety backup \S+ was removed/,
+    );
+    expect(await store.list()).toEqual([]);
+    expect(await isPaused(clientOf(one))).toBe(false);
+    const clean = await (await newJob()).action("restore", { inputs });
+    expect(clean.exitCode, clean.log).toBe(0);
+    expect(clean.outputs.get("verified")).toBe("true");
+  });
+
+  it("in its import, with its deployment named by a connection alone, leaves the data that were there before", async () => {
+    await using scene = await KillScene.create(250);
+    expect(await scene.killOnce({ when: "importing", afterMs: 0, by: "connection" })).toBe(true);
+    await scene.clean();
+  });
+
   it("at random moments leaves the old data or the new ones, whole, and the next restore is clean", async () => {
     await using scene = await KillScene.create();
     let killed = 0;
-    for (const afterMs of [20, 150, 300, 450, 700].map((most) => Math.random() * most)) {
-      if (await scene.killOnce(afterMs)) killed += 1;
+    for (const [round, most] of [20, 150, 300, 450, 700].entries()) {
+      const by = round % 2 === 0 ? "key" : "connection";
+      if (await scene.killOnce({ when: "found", afterMs: Math.random() * most, by })) killed += 1;
     }
     expect(killed).toBeGreaterThan(0);
     await scene.clean();

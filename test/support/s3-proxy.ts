@@ -17,10 +17,20 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** A request whose head alone has come. */
+export type ComingRequest = Omit<PassingRequest, "length">;
+
+/** A refusal before the body has come, of which the store then reads the rest, or ends the connection. */
+export interface HastyRefusal extends Refusal {
+  readonly then: "reads on" | "closes";
+}
+
 /** How a store differs from the real one behind the proxy. */
 export interface Temper {
   /** Called for each request in its turn. */
   readonly refuse?: (request: PassingRequest) => Refusal | undefined;
+  /** Called for each request as soon as its head has come. */
+  readonly refuseHead?: (request: ComingRequest) => HastyRefusal | undefined;
   /** Response headers that never arrive. */
   readonly drop?: RegExp;
   /** Bodies of GetObject come back changed. */
@@ -45,24 +55,30 @@ export async function startS3Proxy(target: string, temper: Temper): Promise<S3Pr
     const chunks: Buffer[] = [];
     incoming.on("error", () => outgoing.destroy());
     outgoing.on("error", () => undefined);
+    const { method = "GET", headers } = incoming;
+    const coming: ComingRequest = { method, path: url.pathname, query: url.searchParams, headers };
+    const hasty = temper.refuseHead?.(coming);
+    if (hasty !== undefined) {
+      const closes = hasty.then === "closes";
+      outgoing.writeHead(hasty.status, { "content-type": "application/xml", ...(closes && { connection: "close" }) });
+      // A part of the body is on its way by then.
+      outgoing.end(xml(hasty), () => closes && incoming.socket.destroy());
+      if (!closes) incoming.resume();
+      return;
+    }
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
       const body = Buffer.concat(chunks);
-      const request: PassingRequest = {
-        method: incoming.method ?? "GET",
-        path: url.pathname,
-        query: url.searchParams,
-        headers: incoming.headers,
-        length: Number(incoming.headers["x-amz-decoded-content-length"] ?? body.length),
-      };
+      const length = Number(headers["x-amz-decoded-content-length"] ?? body.length);
+      const request: PassingRequest = { ...coming, length };
       passed.push(request);
       const refusal = temper.refuse?.(request);
       if (refusal !== undefined) {
         outgoing.writeHead(refusal.status, { "content-type": "application/xml" }).end(xml(refusal));
         return;
       }
-      const options = { host: to.hostname, port: to.port, method: incoming.method, path: incoming.url };
-      const upstream = httpRequest({ ...options, headers: incoming.headers }, (answer) => {
+      const options = { host: to.hostname, port: to.port, method, path: incoming.url };
+      const upstream = httpRequest({ ...options, headers }, (answer) => {
         const headers = Object.entries(answer.headers).filter(([name]) => temper.drop?.test(name) !== true);
         outgoing.writeHead(answer.statusCode ?? 502, Object.fromEntries(headers));
         answer.on("error", () => outgoing.destroy());

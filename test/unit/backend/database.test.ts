@@ -96,6 +96,20 @@ describe.skipIf(programs === undefined)("prepareDatabase", () => {
     expect(told.warning.join()).toContain("1 other connection");
   });
 
+  it("waits for a server that is not ready yet, and names one that never is", async () => {
+    const { deps } = machine();
+    await cluster.holdBack();
+    await expect(prepareDatabase(target("woken"), { create: true, timeoutMs: 700 }, deps)).rejects.toMatchObject({
+      code: "database-unreachable",
+      message: expect.stringMatching(
+        /cannot be reached: the database system is (not accepting connections|starting up)/,
+      ),
+    });
+    const prepared = prepareDatabase(target("woken"), { create: true, timeoutMs: 60_000 }, deps);
+    await cluster.letGo();
+    expect(await prepared).toEqual({ created: true });
+  });
+
   it("demands TLS where the backend does", async () => {
     const { deps } = machine();
     const strict = checkPostgresUrl(url(), "lab", { requireSsl: true });

@@ -19,6 +19,10 @@ export async function postgresPrograms(): Promise<string | undefined> {
 export interface Cluster {
   readonly port: number;
   readonly directory: string;
+  /** Starts it anew as one that takes connections and refuses them: it is not ready yet. Needs no TLS. */
+  holdBack(): Promise<void>;
+  /** Lets it become ready after that. */
+  letGo(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -62,6 +66,14 @@ export async function startCluster(
   return {
     port,
     directory,
+    // A replica of nobody that may not be read is refused with the code of a server that starts.
+    holdBack: async () => {
+      await writeFile(join(data, "standby.signal"), "");
+      await owned(join(data, "standby.signal"));
+      const held = [...settings, "-c hot_standby=off"].join(" ");
+      await asServer(control, ["-D", data, "-w", "-s", "-l", join(directory, "log"), "-o", held, "restart"]);
+    },
+    letGo: () => asServer(control, ["-D", data, "-w", "-s", "promote"]),
     stop: async () => {
       await asServer(control, ["-D", data, "-m", "immediate", "-s", "stop"]);
       await rm(directory, { recursive: true, force: true });

@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { checkProcessor } from "../../../src/snapshot/examination.ts";
+import { checkProcessor, examine } from "../../../src/snapshot/examination.ts";
+import { scratch } from "../../support/snapshot.ts";
 
 it("takes this processor", () => {
   expect(checkProcessor).not.toThrow();
@@ -23,4 +25,19 @@ it.skipIf(process.arch !== "x64")("names one that cannot run the scanner, before
   ];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   expect(stdout, stderr).toBe("processor-unfit\nprocessor-unfit\n");
+});
+
+it("names a snapshot that cannot be read back: one that is gone, or something else in its place", async () => {
+  await using files = await scratch();
+  await mkdir(files.path("folder.zip"));
+  for (const [name, code] of [
+    ["gone.zip", "ENOENT"],
+    ["folder.zip", "EISDIR"],
+  ] as const) {
+    await expect(examine(files.path(name))).rejects.toMatchObject({
+      code: "disk-unreadable",
+      message: expect.stringMatching(new RegExp(`${name} cannot be read back: ${code}`)),
+      hint: expect.stringContaining("RUNNER_TEMP"),
+    });
+  }
 });
