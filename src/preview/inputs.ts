@@ -55,7 +55,7 @@ export interface PreviewInputs extends DeployableInputs {
 
 /**
  * Reads all inputs; secrets are masked on the way.
- * @throws ActionError `input-invalid`, `input-too-large`, `secret-too-short`
+ * @throws ActionError `input-invalid`, `input-too-large`, `secret-too-short`, `known-hosts-invalid`
  */
 export function readPreviewInputs(read: ReadInput): PreviewInputs {
   const inputs = new Inputs(read);

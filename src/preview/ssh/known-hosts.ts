@@ -4,17 +4,15 @@ import { ActionError } from "../../runner/errors.ts";
 /** Whom docs/previews.md makes on the server, and who logs in where nothing else is said. */
 const USUAL_USER = "deploy";
 
-/** Without comments, such as `ssh-keyscan` prints them. */
-function linesOf(text: string): string[] {
-  return text
+/**
+ * The lines without comments, such as `ssh-keyscan` prints them.
+ * @throws ActionError `known-hosts-invalid`
+ */
+export function checkKnownHosts(text: string): string {
+  const lines = text
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"));
-}
-
-/** @throws ActionError `known-hosts-invalid` */
-export function checkKnownHosts(text: string): string {
-  const lines = linesOf(text);
   const bad = lines.find(
     (line) => !/^(@(cert-authority|revoked)\s+)?\S+\s+[\w@.-]+\s+[A-Za-z0-9+/]+=*(\s|$)/.test(line),
   );
@@ -30,9 +28,11 @@ export function checkKnownHosts(text: string): string {
  * The one server that all lines name, as `ssh://deploy@host[:port]`; undefined where they name several, or hide the name
  * (hashed), or only match it (patterns, markers). Of several names of a line the first that is no IP address counts.
  * Format: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
+ * @throws ActionError `known-hosts-invalid`: the first word of another line would be taken for a name
  */
 export function serverOf(knownHosts: string): string | undefined {
-  const servers = new Set(linesOf(knownHosts).map((line) => serverOfNames(line.split(/\s/, 1)[0] ?? "")));
+  const lines = checkKnownHosts(knownHosts).split("\n").filter(Boolean);
+  const servers = new Set(lines.map((line) => serverOfNames(line.split(/\s/, 1)[0] ?? "")));
   const [server] = servers;
   return servers.size === 1 ? server : undefined;
 }

@@ -45,8 +45,11 @@ const SCHEDULE = { name: "schedule", payload: { schedule: "17 3 * * *" } };
 const INPUTS = 'memory: 512m\nrun: |\n  seed:basic {"rooms": 3}';
 
 /** Runs the template of the documentation. */
-async function byTemplate(event: { name: string; payload: unknown }, sshKey = host.remote.key): Promise<ActRun> {
-  const run = await template({ host, project, event, inputs: INPUTS, secrets: { PREVIEW_SSH_KEY: sshKey } });
+async function byTemplate(
+  event: { name: string; payload: unknown },
+  secrets: Readonly<Record<string, string>> = {},
+): Promise<ActRun> {
+  const run = await template({ host, project, event, inputs: INPUTS, secrets });
   runs.push(run);
   return run;
 }
@@ -71,8 +74,8 @@ describe("a pull request", () => {
   it(
     "gets a preview by the template, keeps it over a push, and loses it when it is closed",
     async () => {
-      const on = async (action: string): Promise<ActRun> => {
-        const run = await byTemplate(pullRequestEvent(host, 1, action));
+      const on = async (action: string, secrets?: Readonly<Record<string, string>>): Promise<ActRun> => {
+        const run = await byTemplate(pullRequestEvent(host, 1, action), secrets);
         expect(run.exitCode, run.log).toBe(0);
         return run;
       };
@@ -109,7 +112,14 @@ describe("a pull request", () => {
       expect(host.github.comments[0]?.body).toContain(`which served \`${commitOf(1).slice(0, 7)}\` before`);
       expect(host.github.comments[0]?.body).toContain("| Functions | + extra:one |");
 
+      // Made under the SSH key: another secret gives it another admin key, and leaves it its data.
+      const other = await on("reopened", { PREVIEW_SECRET });
+      expect(other.outputs("preview")).toMatchObject({ outcome: "recreated", deployed: "true" });
+      expect(other.outputs("preview")["admin-key"]).not.toBe(second.outputs("preview")["admin-key"]);
+      expect(JSON.parse(await get(host, "https://pr-1-site.preview.test/rooms"))).toHaveLength(3);
+
       pull.state = "closed";
+      // Without it again: who removes a preview needs none.
       const last = await on("closed");
       expect(last.outputs("preview")["action"]).toBe("down");
       expect(await host.inventory()).toEqual(clean);
@@ -123,7 +133,7 @@ describe("a pull request", () => {
 
   it("is told by the template what keeps it from its preview", async () => {
     host.github.state.open(5, { commit: commitOf(5) });
-    const run = await byTemplate(pullRequestEvent(host, 5, "opened"), host.remote.otherKey);
+    const run = await byTemplate(pullRequestEvent(host, 5, "opened"), { PREVIEW_SSH_KEY: host.remote.otherKey });
     expect(run.exitCode).not.toBe(0);
     expect(run.errorCode, run.log).toBe("ssh-key-refused");
     const told = host.github.comments.find(({ issue }) => issue === 5)?.body;

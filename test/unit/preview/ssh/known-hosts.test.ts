@@ -50,4 +50,12 @@ describe("serverOf", () => {
   ])("does not guess from %s", (_, text) => {
     expect(serverOf(text)).toBeUndefined();
   });
+
+  it.each([
+    ["a public key without its server", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"],
+    ["a fingerprint", "SHA256:abc"],
+    ["a name alone", "preview.example.com"],
+  ])("takes the first word of %s for no name", (_, text) => {
+    expect(() => serverOf(text)).toThrow(expect.objectContaining({ code: "known-hosts-invalid" }));
+  });
 });
