@@ -1,7 +1,6 @@
 import { DEFAULT_INSTANCE_NAME } from "../credentials/instance-name.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
 
-export { DEFAULT_INSTANCE_NAME } from "../credentials/instance-name.ts";
 export const DEFAULT_IMAGE = "ghcr.io/get-convex/convex-backend";
 export const DEFAULT_RELEASES_URL = "https://api.github.com/repos/get-convex/convex-backend/releases";
 
