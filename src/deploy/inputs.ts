@@ -1,3 +1,4 @@
+import { sameAddress } from "../deployment/connection-lines.ts";
 import { type Env, readDeployment, requireDeployment } from "../deployment/inputs.ts";
 import { ActionError } from "../runner/errors.ts";
 import { Inputs, type ReadInput } from "../runner/inputs.ts";
@@ -8,6 +9,8 @@ export interface DeployInputs {
   /** As written; `preflight.ts` judges its form. */
   readonly url: string;
   readonly adminKey: string;
+  /** What a backup was made of before, in a job that may have had another environment. */
+  readonly backupUrl: string | undefined;
   readonly workingDirectory: string;
   readonly env: string;
   /** In dotenv form, like `env`; its values are secrets. */
@@ -41,6 +44,7 @@ export function readDeployInputs(read: ReadInput, env: Env): DeployInputs {
   return {
     ...requireDeployment(deployment),
     githubToken,
+    backupUrl: inputs.optional("backup-url"),
     workingDirectory: inputs.optional("working-directory") ?? ".",
     env: inputs.raw("env"),
     envSecrets,
@@ -65,6 +69,14 @@ export function readDeployInputs(read: ReadInput, env: Env): DeployInputs {
  * @throws ActionError `input-conflict`, `input-invalid`
  */
 export function checkDeployInputs(inputs: DeployInputs): void {
+  const { url, backupUrl } = inputs;
+  if (backupUrl !== undefined && !sameAddress(url, backupUrl)) {
+    throw new ActionError(
+      "input-conflict",
+      `The backup is of ${backupUrl}, and the deploy would go to ${url}.`,
+      "Name the same deployment in the environments of both jobs (CONVEX_CONNECTION or CONVEX_URL), or give the input url.",
+    );
+  }
   if (inputs.envKeep.length > 0 && !inputs.envPrune) {
     throw new ActionError(
       "input-conflict",

@@ -158,27 +158,6 @@ describe.each(REUSABLE)("%s", (path) => {
   });
 });
 
-describe("the deploy behind a backup", () => {
-  const step = stepsOf(".github/workflows/deploy.yml").find(({ run }) => run?.includes("BACKUP_URL"));
-  const compare = (named: string, saved: string): void => {
-    const env = { PATH: process.env["PATH"], URL: named, BACKUP_URL: saved };
-    execFileSync("bash", ["-e", "-c", step?.run ?? "exit 2"], { env, stdio: "pipe" });
-  };
-
-  it.each(["", "https://api.example.com", "https://API.example.com/"])(
-    "goes on to the same deployment: %j",
-    (named) => {
-      expect(() => compare(named, "https://api.example.com")).not.toThrow();
-    },
-  );
-
-  it("stops where the environment of the backup names another one", () => {
-    expect(() => compare("https://api.example.com", "https://staging.example.com")).toThrow(
-      expect.objectContaining({ status: 1 }),
-    );
-  });
-});
-
 describe("the workflow for deploys", () => {
   it("gives the identity of the backups to no job that runs the repository's code", () => {
     let found = 0;
