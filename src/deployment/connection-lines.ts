@@ -26,7 +26,7 @@ const isPublic = (name: string): boolean =>
   PUBLIC_SETTINGS.test(name) || (CLI_MANAGED.has(name) && !/_(KEY|TOKEN)$/.test(name));
 
 /** What is secret whatever else it is a part of. */
-const isCredential = (name: string): boolean => name === KEY_NAME || name === SECRET_NAME;
+const CREDENTIALS = [KEY_NAME, SECRET_NAME, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /** Every value that the text holds: of a name that is there twice, too, and of a line inside of another's quotes. */
 function pairsIn(text: string): (readonly [name: string, value: string])[] {
@@ -43,7 +43,7 @@ export function connectionSecrets(text: string): string[] {
   const names = pairs.map(([name, value]) => (name === KEY_NAME ? (value.split("|")[0] ?? "") : value));
   const shown = names.filter((_, at) => isPublic(pairs[at]?.[0] ?? "") || pairs[at]?.[0] === KEY_NAME);
   const secret = pairs.filter(([name, value]) => {
-    return isCredential(name) || (!isPublic(name) && !shown.some((one) => one.includes(value)));
+    return CREDENTIALS.includes(name) || (!isPublic(name) && !shown.some((one) => one.includes(value)));
   });
   // A quote that nothing closes belongs to the value, as dotenv reads it; the key does not have it.
   const bare = secret.map(([, value]) => value.replace(/^["'`]|["'`]$/g, ""));

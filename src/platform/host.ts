@@ -17,13 +17,14 @@ export function whyNoLabel(label: string): string | undefined {
   return LABEL.test(label) ? undefined : `${JSON.stringify(label)} cannot stand between dots in a host name`;
 }
 
+const HOST_HINT = "Write a host name, such as api.example.com, without https://, port and path.";
+
 /**
  * A host name that a browser somewhere else can reach, in small letters.
  * @throws ActionError `input-invalid`
  */
-export function publicHost(input: string, value: string): string {
+export function publicHost(input: string, value: string, hint = HOST_HINT): string {
   const host = value.toLowerCase();
-  const hint = "Write a host name, such as api.example.com, without https://, port and path.";
   if (/^https?:\/\//.test(host)) throw refused(input, value, "it is a URL", hint);
   if (/[:/]/.test(host)) throw refused(input, value, "it has a port or a path", hint);
   const labels = host.split(".");

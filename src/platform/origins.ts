@@ -57,6 +57,13 @@ function flyApp(app: string | undefined, host: string | undefined, repository: s
       "Leave one of them out; in the template they are the variable FLY_APP and the line CONVEX_CLOUD_ORIGIN of CONVEX_CONNECTION.",
     );
   }
+  if (app === undefined && named === undefined && host !== undefined) {
+    throw new ActionError(
+      "input-missing",
+      `app is not set, and ${host} is a domain of your own, which does not tell the app's name: another app, an empty one, would be made.`,
+      "Set app to the name of the app that it leads to; in the template the variable FLY_APP.",
+    );
+  }
   const name = app ?? named ?? `${repository.toLowerCase().replace("/", "-")}-convex`;
   const why = whyNoLabel(name);
   if (why === undefined) return name;

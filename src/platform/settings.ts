@@ -35,19 +35,19 @@ const OF_BACKEND = [
 
 const invalid = (what: string, hint: string): ActionError => new ActionError("connection-invalid", what, hint);
 
-/** Whatever names a thing twice does not say which one is meant. */
-function checkNames(text: string, names: Iterable<string>): void {
-  for (const name of names) {
+/** Whatever names a thing twice does not say which one is meant; nor does a database under a name that is not passed on. */
+function checkNames(text: string, variables: Iterable<readonly [name: string, value: string]>): void {
+  for (const [name, value] of variables) {
+    if (name !== "POSTGRES_URL" && /^(postgres(ql)?|mysql):\/\//i.test(value)) {
+      throw invalid(
+        `connection names a database by ${name}, which this action does not pass on: the backend would keep its data elsewhere.`,
+        "Name a Postgres server by POSTGRES_URL, or leave the line out.",
+      );
+    }
     if (countOf(name, text) > 1) {
       throw invalid(
         `connection sets ${name} more than once, so it does not say which one is meant.`,
         "Leave one of the lines in it.",
-      );
-    }
-    if (name === "MYSQL_URL") {
-      throw invalid(
-        "connection sets MYSQL_URL, which this action does not pass on: the backend would keep its data elsewhere.",
-        "Name a Postgres server by POSTGRES_URL, or leave the line out.",
       );
     }
   }
@@ -59,11 +59,13 @@ function checkValue(name: string, value: string): void {
     ? "has a line break in it"
     : /^["'`]|["'`]$/.test(value)
       ? "begins or ends with a quote"
-      : undefined;
+      : /\$\{\w+\}/.test(value)
+        ? "is made of another variable"
+        : undefined;
   if (why === undefined) return;
   throw invalid(
     `${name} in connection ${why}, which platforms do not take as it is.`,
-    "Write it on one line, in one pair of quotes at most.",
+    "Write the value itself, on one line, in one pair of quotes at most.",
   );
 }
 
@@ -83,7 +85,7 @@ function originOf(name: string, value: string | undefined): string | undefined {
   if (host === undefined || (path !== "" && name !== "CONVEX_SITE_ORIGIN")) {
     throw refused(source, value, "it is no https:// address of a host alone", "Write it as https://api.example.com.");
   }
-  return `https://${publicHost(source, host)}${path.toLowerCase()}`;
+  return `https://${publicHost(source, host, "Write it as https://api.example.com.")}${path.toLowerCase()}`;
 }
 
 /**
@@ -95,7 +97,7 @@ export function parseSettings(text: string): Settings {
   const given = [...variables]
     .map(([name, value]) => [name, value.trim()] as const)
     .filter(([, value]) => value !== "");
-  checkNames(text, variables.keys());
+  checkNames(text, given);
   const values = new Map<string, string>(given);
   const others = new Map(given.filter(([name]) => OF_BACKEND.some((pattern) => pattern.test(name))));
   for (const [name, value] of given) if (OWN.includes(name) || others.has(name)) checkValue(name, value);
@@ -111,7 +113,9 @@ export function parseSettings(text: string): Settings {
     notices: [
       // What the parser says of names for the CLI holds for functions only.
       ...notices.filter((text) => text.includes("ends before the #")),
-      ...(left.length === 0 ? [] : [`connection: ${left.join(", ")} left out: no settings of the backend.`]),
+      ...(left.length === 0
+        ? []
+        : [`connection: ${left.join(", ")} not passed on to the backend: docs/platforms.md has what is.`]),
     ],
   };
 }

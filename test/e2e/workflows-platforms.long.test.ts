@@ -261,6 +261,10 @@ describe("the template for Kubernetes", () => {
       await platforms.run("convex-kubernetes.yml", { secrets: secretsWith(...origins), answers: failing }),
       "Bring the cluster up to date",
     );
+    const lost = { ...answers, "kubectl get secret": { stdout: "cG9zdGdyZXM6Ly8=" } };
+    const without = await platforms.run("convex-kubernetes.yml", { secrets: secretsWith(...origins), answers: lost });
+    expectStopped(without, "Bring the cluster up to date");
+    expect(without.of("kubectl apply")).toEqual([]);
     const { run, calls } = await platforms.run("convex-kubernetes.yml", {
       secrets: secretsWith("CONVEX_CLOUD_ORIGIN=https://api.example.com:8443"),
     });

@@ -1,6 +1,6 @@
 /** Reusable workflows, their callers, and the actions they call agree with each other, and keep the rules of docs/threat-model.md. */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
@@ -274,7 +274,9 @@ describe.each(TEMPLATES)("%s", (path) => {
 describe("the commands that make the secret of a platform's template", () => {
   const SECRET = "5e".repeat(32);
   const made = TEMPLATES.flatMap((path) =>
-    [...read(path).matchAll(/^# +(\(set -C; .*\))$/gm)].map(([, command = ""]) => [path, command] as const),
+    [...read(path).matchAll(/^# +(\(set -C; .*\)(?: &&\n# +gh secret set .*)?)$/gm)].map(
+      ([, command = ""]) => [path, command.replaceAll(/\n# +/g, "\n")] as const,
+    ),
   );
 
   it("are there", () => {
@@ -288,9 +290,11 @@ describe("the commands that make the secret of a platform's template", () => {
     async (_, text) => {
       const home = await scratch("commands");
       const file = join(home, "convex.env");
-      // openssl is not on every machine that runs this; the rest is as a person copies it.
-      const command = text.replace("$(openssl rand -hex 32)", SECRET).replace(/>(~|\/etc)\//, `>${home}/`);
-      execFileSync("bash", ["-c", command]);
+      // openssl and gh are not on every machine that runs this; the rest is as a person copies it.
+      const command = text.replace("$(openssl rand -hex 32)", SECRET).replaceAll(/(?<=[<>])(~|\/etc)\//g, `${home}/`);
+      const gh = "gh() { [ \"$*\" = 'secret set CONVEX_CONNECTION --env production' ] && cat >sent; }";
+      const copied = (): Buffer => execFileSync("bash", ["-c", `${gh}\n${command}`], { cwd: home, stdio: "pipe" });
+      copied();
       expect(statSync(file).mode & 0o777).toBe(0o600);
       const lines = readFileSync(file, "utf8");
       expect(parseConnection(lines).key).toEqual({ instanceName: "convex-self-hosted", instanceSecret: SECRET });
@@ -299,8 +303,13 @@ describe("the commands that make the secret of a platform's template", () => {
         cloudOrigin: lines.includes("CLOUD_ORIGIN") ? "https://api.example.com" : undefined,
         postgresUrl: lines.includes("POSTGRES") ? "postgresql://user:password@host/neondb?sslmode=require" : undefined,
       });
-      expect(() => execFileSync("bash", ["-c", command], { stdio: "ignore" })).toThrow();
+      const sent = join(home, "sent");
+      if (text.includes("gh secret set")) expect(readFileSync(sent, "utf8")).toBe(lines);
+      // A second backend: the first one's settings are neither overwritten nor sent for it.
+      rmSync(sent, { force: true });
+      expect(copied).toThrow();
       expect(readFileSync(file, "utf8")).toBe(lines);
+      expect(existsSync(sent)).toBe(false);
     },
   );
 });

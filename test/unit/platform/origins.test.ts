@@ -33,7 +33,7 @@ describe("the origins", () => {
     [{ platform: "fly", app: "acme-convex" }, "https://acme-convex.fly.dev", "https://acme-convex.fly.dev/http"],
     [{ platform: "fly" }, "https://acme-app-convex.fly.dev", "https://acme-app-convex.fly.dev/http"],
     [
-      { platform: "fly", domain: "convex.example.com" },
+      { platform: "fly", app: "acme-convex", domain: "convex.example.com" },
       "https://convex.example.com",
       "https://convex.example.com/http",
     ],
@@ -63,7 +63,6 @@ describe("the origins", () => {
   it("have the name of Fly's app beside them", () => {
     expect(on({ platform: "fly" }, "Acme/My-App")?.app).toBe("acme-my-app-convex");
     expect(on({ platform: "fly", domain: "acme-convex.fly.dev" })?.app).toBe("acme-convex");
-    expect(on({ platform: "fly", domain: "api.example.com" })?.app).toBe("acme-app-convex");
   });
 });
 
@@ -85,6 +84,7 @@ describe("names that cannot be", () => {
     [{ platform: "railway", app: "acme" }, "input-conflict", "it is Fly's"],
     [{ platform: "fly", app: "Acme_Convex" }, "input-invalid", '"Acme_Convex"'],
     [{ platform: "fly", workspace: "alice/dev" }, "input-conflict", "it is Coder's"],
+    [{ platform: "fly", domain: "api.example.com" }, "input-missing", "another app, an empty one"],
     [{ platform: "coder", workspace: "alice/dev" }, "input-missing", "wildcard access URL"],
     [{ platform: "coder", domain: "*.coder.example.com" }, "input-missing", "owner/workspace"],
     [{ platform: "coder", domain: "coder.example.com", workspace: "alice/dev" }, "input-conflict", "no * at its start"],

@@ -42,7 +42,7 @@ describe("the lines of a connection", () => {
     expect(cloudOrigin).toBeUndefined();
     expect(notices).toEqual([
       expect.stringContaining("RUST_LOG ends before the #"),
-      "connection: OPENAI_API_KEY left out: no settings of the backend.",
+      "connection: OPENAI_API_KEY not passed on to the backend: docs/platforms.md has what is.",
     ]);
   });
 
@@ -50,6 +50,9 @@ describe("the lines of a connection", () => {
     [`INSTANCE_SECRET=${SECRET}\nINSTANCE_SECRET=${SECRET}`, "connection-invalid", "INSTANCE_SECRET more than once"],
     [`INSTANCE_SECRET=${SECRET.slice(1)}`, "connection-invalid", "INSTANCE_SECRET in connection is not 64 hex digits"],
     ["MYSQL_URL=mysql://u:p@db.example.com", "connection-invalid", "MYSQL_URL"],
+    ["DATABASE_URL=postgresql://u:p@db.example.com", "connection-invalid", "DATABASE_URL"],
+    ["POSTGRES_ULR='postgres://u:p@db.example.com/x?y=z'", "connection-invalid", "POSTGRES_ULR"],
+    [`POSTGRES_URL=postgresql://u:\${PW}@db.example.com`, "connection-invalid", "POSTGRES_URL"],
     ['POSTGRES_URL="postgresql://u:p@a\nb"', "connection-invalid", "POSTGRES_URL in connection has a line break"],
     [`AWS_REGION='"eu-central-1"'`, "connection-invalid", "AWS_REGION in connection begins or ends with a quote"],
     ["a line that is none", "env-unreadable", "line 1"],
