@@ -362,6 +362,10 @@ describe("the templates for previews on Coolify and Dokploy", () => {
       });
       expect(run.exitCode).not.toBe(0);
       expect(run.error, run.log).toContain("known-hosts");
+      const { run: empty } = await platforms.run(template);
+      expect(empty.exitCode).not.toBe(0);
+      expect(empty.log).toContain("set the variable PREVIEW_KNOWN_HOSTS and the secret PREVIEW_SSH_KEY");
+      expect(empty.results("preview")).toEqual([]);
     },
   );
 });
